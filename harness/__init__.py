@@ -1,0 +1,1 @@
+"""A pytest-first conformance and chaos test harness for services on Kubernetes."""
