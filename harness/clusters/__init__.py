@@ -1,0 +1,1 @@
+"""Clusters: the narrow protocol that providers fulfil, what *ready* means, the lease, and the providers."""

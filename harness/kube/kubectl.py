@@ -1,0 +1,64 @@
+"""The project's kubectl, bound to one cluster: every command names its kubeconfig, none reads the user's."""
+
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+from harness.errors import CommandError, WaitTimeout
+
+JsonObject: TypeAlias = dict[str, Any]
+
+
+def child_environment() -> dict[str, str]:
+    """The environment for programs that the harness starts: the ambient KUBECONFIG is removed."""
+    return {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """Runs ``binary`` with ``--kubeconfig`` (and ``--context`` if given) on every call."""
+
+    binary: Path
+    kubeconfig: Path
+    context: str | None = None
+
+    def command(self, *arguments: str) -> list[str]:
+        """The full argument list of a call."""
+        context = ["--context", self.context] if self.context else []
+        return [str(self.binary), "--kubeconfig", str(self.kubeconfig), *context, *arguments]
+
+    def run(self, *arguments: str, stdin: str | None = None, seconds: float = 60) -> str:
+        """Run, and return what it printed.
+
+        Raises CommandError (with stderr) if it fails, WaitTimeout if it does not end in ``seconds``.
+        """
+        command = self.command(*arguments)
+        try:
+            done = subprocess.run(
+                command,
+                input=stdin,
+                capture_output=True,
+                text=True,
+                timeout=seconds,
+                env=child_environment(),
+                check=False,
+            )
+        except subprocess.TimeoutExpired as expired:
+            raise WaitTimeout(f"`kubectl {' '.join(arguments[:6])}` to end", seconds) from expired
+        if done.returncode:
+            raise CommandError(["kubectl", *arguments], done.returncode, done.stderr + done.stdout)
+        return done.stdout
+
+    def get(self, *arguments: str, namespace: str | None = None) -> JsonObject:
+        """``kubectl get … -o json``, parsed: an object, or a List for a kind or several names."""
+        scope: Sequence[str] = ["-n", namespace] if namespace else []
+        return cast("JsonObject", json.loads(self.run("get", *arguments, *scope, "-o", "json")))
+
+    def apply(self, *objects: JsonObject) -> None:
+        """Server-side apply of objects given as dicts."""
+        document = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+        self.run("apply", "--server-side", "--force-conflicts", "--field-manager=harness", "-f", "-", stdin=document)
