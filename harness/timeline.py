@@ -31,7 +31,7 @@ class Timeline:
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[Callable[[str], None]]:
-        """Time the block as phase ``name``; call what is yielded to say what is going on, the last word stays as its note."""
+        """Time the block as phase ``name``; call what is yielded to say what goes on: the last stays as note."""
         said = ""
         status = self._console.status(name) if self._console.is_terminal else None
 

@@ -1,7 +1,7 @@
 """What a cluster is to everybody who uses one, and what a provider of clusters must do.
 
-The protocols are narrow on purpose. What only some clusters can do is a protocol of its own, asked for with ``isinstance``
-by whoever needs it: a test that does skips with the reason where it is missing.
+The protocols are narrow on purpose. What only some clusters can do is a protocol of its own, asked for with
+``isinstance`` by whoever needs it: a test that does skips with the reason where it is missing.
 """
 
 from collections.abc import Sequence
@@ -83,7 +83,7 @@ class Node(Protocol):
     """A cluster whose node can be hurt."""
 
     def components(self) -> dict[str, int]:
-        """Names of the running components (``etcd``, ``kubelet``, ``felix``, …) and their process ids on this machine."""
+        """Names of the running components (``etcd``, ``kubelet``, ``felix``, …) with their process ids here."""
 
     def stop_component(self, name: str) -> None:
         """End one component and do not start it again; its death is then no failure of the cluster."""
