@@ -1,0 +1,87 @@
+"""The lease: who still uses a cluster, as the kernel knows it.
+
+Every user (a fixture, an xdist worker, a command) holds a shared flock on the cluster's lease file. The kernel lets go of
+it when its process ends, however it ends, so nobody has to be asked whether they still live. Whoever gets the exclusive
+lock knows that there is no user left; a cluster that has none and is not ``kept`` is torn down.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class Lease:
+    """The lease of the cluster whose state lies in ``folder``. Making one touches nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "lease"
+        self._kept = folder / "kept"
+
+    def open(self) -> int:
+        """A descriptor of the lease file, made with its folder if need be; closed on exec, so no child holds the lease."""
+        self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    @contextmanager
+    def hold(self) -> Iterator[bool]:
+        """Hold the lease for the block, waiting while somebody tears the cluster down.
+
+        Yields whether the cluster's folder is still the one whose lease is held: False means that the cluster was torn
+        down while we waited, so the caller must begin anew.
+        """
+        descriptor = self.open()
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            yield self._is_current(descriptor)
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Try to be the only one for the block: yields whether nobody else holds the lease. Nobody can join meanwhile."""
+        descriptor = self.open()
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield self._is_current(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def wait_until_unused(self) -> int:
+        """Block until nobody holds the lease; return the descriptor that now holds it exclusively."""
+        descriptor = self.open()
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return descriptor
+
+    def held(self) -> bool:
+        """Whether anybody holds it, this process included."""
+        if not self._file.exists():
+            return False
+        with self.alone() as free:
+            return not free
+
+    @property
+    def kept(self) -> bool:
+        """Whether the cluster stays when nobody uses it."""
+        return self._kept.exists()
+
+    def keep(self) -> None:
+        """Let the cluster stay when nobody uses it."""
+        self._kept.touch()
+
+    def release(self) -> None:
+        """No longer let it stay."""
+        self._kept.unlink(missing_ok=True)
+
+    def _is_current(self, descriptor: int) -> bool:
+        ours = os.fstat(descriptor)
+        try:
+            there = self._file.stat()
+        except FileNotFoundError:
+            return False
+        return (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)
