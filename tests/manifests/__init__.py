@@ -1,0 +1,1 @@
+"""The case's manifests: schemas and promises that hold without a cluster."""
