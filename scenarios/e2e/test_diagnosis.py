@@ -1,0 +1,92 @@
+"""What cannot work is diagnosed in words, container, cause and fix, within seconds; nobody waits for a timeout.
+
+The first is the bug that this project began with: an image that runs as root in a pod that forbids it. All the broken
+workloads of the folder ``broken`` are applied at once and waited for as ``deploy`` waits; the tests read what was said.
+"""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness.case import Case
+from harness.errors import WorkloadNotReady
+from harness.kube.rollout import wait_for_rollout
+
+BROKEN = Path(__file__).parent / "broken"
+WORKLOADS = {
+    "runs-as-root": "deployment",
+    "cannot-be-pulled": "deployment",
+    "crash-loop": "deployment",
+    "failing-probe": "deployment",
+    "unschedulable": "deployment",
+    "leads-nowhere": "ingress",
+}
+DEADLINE_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the harness said about a workload, and after how many seconds."""
+
+    words: str
+    seconds: float
+
+
+def image_that_runs_as_root(case: Case) -> str:
+    """An image on the cluster's nodes whose user is root, by what the kubelet reports of a container that runs it."""
+    for pod in case.cluster.kubectl.get("pods", "--all-namespaces")["items"]:
+        for status in pod["status"].get("containerStatuses", []):
+            spec = next(c for c in pod["spec"]["containers"] if c["name"] == status["name"])
+            chosen = {**pod["spec"].get("securityContext", {}), **spec.get("securityContext", {})}
+            if status.get("user", {}).get("linux", {}).get("uid") == 0 and "runAsUser" not in chosen:
+                return str(spec["image"])
+    pytest.fail("no container of this cluster runs as root by its image: there is none to be forbidden")
+
+
+@pytest.fixture(scope="module")
+def diagnosed(case: Case, module_namespace: str) -> Iterator[dict[str, Said]]:
+    """What was said about each broken workload."""
+    kubectl = case.cluster.kubectl
+
+    def diagnose(name: str) -> Said:
+        began = time.monotonic()
+        try:
+            wait_for_rollout(kubectl, f"{WORKLOADS[name]}/{name}", module_namespace, seconds=DEADLINE_SECONDS)
+        except WorkloadNotReady as error:
+            return Said(str(error), time.monotonic() - began)
+        return Said("it became ready", time.monotonic() - began)
+
+    for path in BROKEN.glob("*.yaml"):
+        text = path.read_text().replace("harness.dev/prober:dev", case.prober_image)
+        if "ROOT_IMAGE" in text:
+            text = text.replace("ROOT_IMAGE", image_that_runs_as_root(case))
+        kubectl.run("apply", "--namespace", module_namespace, "-f", "-", stdin=text)
+    with ThreadPoolExecutor(len(WORKLOADS)) as pool:
+        yield dict(zip(WORKLOADS, pool.map(diagnose, WORKLOADS), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "container", "cause", "fix"),
+    [
+        ("runs-as-root", "container app", "runs as root, and the pod says runAsNonRoot: true", "runAsUser"),
+        ("cannot-be-pulled", "container app", "cannot be pulled", "load the image onto the node"),
+        ("crash-loop", "container app", "DATABASE_HOST is not set", "log"),
+        ("failing-probe", "container app", "readinessProbe", "8080"),
+        ("unschedulable", "pod unschedulable", "cpu", "request"),
+        ("leads-nowhere", "ingress/leads-nowhere", "app=misspelt", "selector"),
+    ],
+)
+def test_what_cannot_work_is_told_with_container_cause_and_fix_within_seconds(
+    diagnosed: dict[str, Said], name: str, container: str, cause: str, fix: str
+) -> None:
+    said = diagnosed[name]
+    about, _, remedy = said.words.partition("Fix:")
+
+    assert container in about
+    assert cause in about
+    assert fix in remedy
+    assert said.seconds < DEADLINE_SECONDS / 2

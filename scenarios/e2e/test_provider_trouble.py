@@ -1,0 +1,221 @@
+"""The provider is down, slow, or answers nonsense: the answer says what is unpaid and why, and a later call pays it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from harness.case import Case
+from harness.kube.kubectl import JsonObject
+from harness.kube.wait import wait_until
+from scenarios.copies import copy_of, ingress_for, service_for
+
+pytestmark = pytest.mark.xdist_group("case")
+
+PROVIDER = ("--namespace", "payments")
+STAND_IN = Path(__file__).parent / "stand_in.py"
+TROUBLES = ("slow", "cut", "html", "shape", "error")
+EVERY_INVOICE = {f"{trouble}-1" for trouble in TROUBLES}
+
+
+def unpaid(case: Case) -> set[str]:
+    """The ids of the unpaid invoices, by the rows of the database."""
+    return {invoice["invoice_id"] for invoice in case.invoices() if not invoice["is_paid"]}
+
+
+def reasons(answer: requests.Response) -> dict[str, str]:
+    """Why each invoice was not paid. The answer must be a 502 that paid nothing."""
+    assert answer.status_code == 502, answer.text
+    body: dict[str, Any] = answer.json()
+    assert body["paid"] == []
+    return {failure["InvoiceId"]: failure["error"] for failure in body["failed"]}
+
+
+def pays_all(case: Case) -> bool:
+    """Pay; whether all is paid. A pod of the provider that has just come back may still be unknown here and there."""
+    case.http.post("/invoices/pay", timeout=30)
+    return not unpaid(case)
+
+
+def stand_in(image: str) -> JsonObject:
+    """A pod that misbehaves behind the provider's Service: it has the labels that the Service selects."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "stand-in",
+            "namespace": "payments",
+            "labels": {"app.kubernetes.io/name": "payment-provider", "app.kubernetes.io/component": "app"},
+        },
+        "spec": {
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 0,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 10003,
+                "runAsGroup": 10003,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [
+                {
+                    "name": "stand-in",
+                    "image": image,
+                    "imagePullPolicy": "IfNotPresent",
+                    "command": ["python3", "-c", STAND_IN.read_text()],
+                    "ports": [{"name": "http", "containerPort": 8082}],
+                    "readinessProbe": {"httpGet": {"path": "/", "port": "http"}, "periodSeconds": 1},
+                    "securityContext": {
+                        "allowPrivilegeEscalation": False,
+                        "readOnlyRootFilesystem": True,
+                        "capabilities": {"drop": ["ALL"]},
+                    },
+                }
+            ],
+        },
+    }
+
+
+@contextmanager
+def provider_gone(case: Case) -> Iterator[None]:
+    """While this lasts there is no pod of payment-provider. Its autoscaler rests as long as the replicas are 0."""
+    kubectl = case.cluster.kubectl
+    pods = ("pods", *PROVIDER, "--selector", "app.kubernetes.io/name=payment-provider")
+    kubectl.run("scale", "deployment/payment-provider", *PROVIDER, "--replicas=0")
+    try:
+        wait_until(
+            "the Deployment to have no replicas",
+            lambda: not kubectl.get("deployment", "payment-provider", namespace="payments")["status"].get("replicas"),
+            seconds=15,
+        )
+        kubectl.run("delete", *pods, "--grace-period=1", "--ignore-not-found")
+        yield
+    finally:
+        kubectl.run("delete", "pod/stand-in", *PROVIDER, "--ignore-not-found", "--grace-period=0", "--force")
+        kubectl.run("scale", "deployment/payment-provider", *PROVIDER, "--replicas=3")
+        kubectl.run("rollout", "status", "deployment/payment-provider", *PROVIDER, "--timeout=60s", seconds=65)
+
+
+def reasons_of_the_stand_in(case: Case) -> dict[str, str] | None:
+    """Why each invoice was not paid, once it is the stand-in that is asked; None before."""
+    seen = reasons(case.http.post("/invoices/pay", timeout=30))
+    return seen if seen.keys() == EVERY_INVOICE and "out of order" in seen["error-1"] else None
+
+
+@dataclass(frozen=True)
+class Story:
+    """What was seen while the provider was down, while a stand-in misbehaved in its place, and once it was back."""
+
+    down: dict[str, str]
+    misbehaved: dict[str, str]
+    left_unpaid: set[str]
+    paid_rows: set[str]
+    payments: list[str]
+
+
+@pytest.fixture(scope="module")
+def story(case: Case) -> Story:
+    """The provider goes, a stand-in comes, the provider is back: told once for all scenarios of this module."""
+    kubectl = case.cluster.kubectl
+    case.sql("payments-db", "DELETE FROM payments")
+    case.sql("invoice-db", "DELETE FROM invoices")
+    values = ", ".join(f"('{trouble}-1', 7.5, 'EUR')" for trouble in TROUBLES)
+    case.sql("invoice-db", f"INSERT INTO invoices (invoice_id, value, currency) VALUES {values}")  # noqa: S608
+
+    with provider_gone(case):
+        down = reasons(case.http.post("/invoices/pay", timeout=30))
+        kubectl.apply(stand_in(case.prober_image))
+        kubectl.run("wait", *PROVIDER, "--for=condition=Ready", "pod/stand-in", "--timeout=30s")
+        misbehaved = wait_until(
+            "the stand-in to be the provider for every invoice", lambda: reasons_of_the_stand_in(case), seconds=30
+        )
+        left_unpaid = unpaid(case)
+    wait_until("a later call to pay them all", lambda: pays_all(case), seconds=30)
+    told = Story(
+        down,
+        misbehaved,
+        left_unpaid,
+        {invoice["invoice_id"] for invoice in case.invoices() if invoice["is_paid"]},
+        sorted(payment["invoice_id"] for payment in case.payments()),
+    )
+    case.sql("payments-db", "DELETE FROM payments")
+    case.sql(
+        "invoice-db",
+        "WITH gone AS (DELETE FROM invoices) INSERT INTO invoices (invoice_id, value, currency)"
+        " VALUES ('I1', 12.15, 'EUR'), ('I2', 10.25, 'GBP'), ('I3', 66.13, 'DKK')",
+    )
+    return told
+
+
+def test_while_the_provider_is_down_the_answer_says_for_every_invoice_that_it_cannot_be_reached(story: Story) -> None:
+    assert story.down.keys() == EVERY_INVOICE
+    assert all("provider" in reason for reason in story.down.values()), story.down
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [
+        ("slow", "did not answer within"),
+        ("cut", "cut"),
+        ("html", "without a payment"),
+        ("shape", "without a payment"),
+        ("error", "answered 500: out of order"),
+    ],
+)
+def test_a_provider_in_trouble_leaves_the_invoice_unpaid_and_the_answer_says_why(
+    story: Story, trouble: str, reason: str
+) -> None:
+    assert reason in story.misbehaved[f"{trouble}-1"]
+    assert f"{trouble}-1" in story.left_unpaid
+
+
+def test_once_the_provider_is_back_a_later_call_pays_each_invoice_once(story: Story) -> None:
+    assert story.left_unpaid == EVERY_INVOICE
+    assert story.paid_rows == EVERY_INVOICE
+    assert story.payments == sorted(EVERY_INVOICE)
+
+
+@pytest.fixture
+def astray(case: Case) -> Iterator[dict[str, str]]:
+    """A copy of invoice-app on the same database, whose provider URL names nobody: the headers that lead to it."""
+    kubectl = case.cluster.kubectl
+    host = "astray.local"
+    pod = copy_of(
+        case,
+        "invoice-app",
+        home="invoice",
+        into="invoice",
+        labels={"app.kubernetes.io/name": "invoice-app", "app.kubernetes.io/component": "astray"},
+        PAYMENT_PROVIDER_URL="http://payment-provider.nowhere.svc.cluster.local:8082",
+    )
+    service = service_for(pod, 8081)
+    made = [pod, service, ingress_for(service, host)]
+    kubectl.apply(*made)
+    try:
+        name = pod["metadata"]["name"]
+        kubectl.run("wait", "--namespace", "invoice", "--for=condition=Ready", f"pod/{name}", "--timeout=30s")
+        wait_until(
+            "the Ingress to lead to the copy with the wrong provider URL",
+            lambda: case.http.get("/invoices", headers={"Host": host}).status_code == 200,
+            seconds=15,
+        )
+        yield {"Host": host}
+    finally:
+        for part in made:
+            thing = f"{part['kind'].lower()}/{part['metadata']['name']}"
+            kubectl.run("delete", thing, "--namespace", "invoice", "--ignore-not-found", "--grace-period=1")
+
+
+def test_a_wrong_provider_url_gives_a_clear_answer_and_loses_nothing(books: Case, astray: dict[str, str]) -> None:
+    before = books.invoices()
+
+    failures = reasons(books.http.post("/invoices/pay", headers=astray, timeout=30))
+
+    assert failures.keys() == {"I1", "I2", "I3"}
+    assert all("payment-provider.nowhere" in reason for reason in failures.values()), failures
+    assert books.invoices() == before
+    assert books.payments() == []
+    assert set(books.http.post("/invoices/pay").json()["paid"]) == {"I1", "I2", "I3"}
