@@ -1,0 +1,1 @@
+"""The case's programs: two teams' services, what they share, and the image of their databases."""
