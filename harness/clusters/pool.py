@@ -1,0 +1,159 @@
+"""Creating a cluster or joining the one of that name, and ending it when its last user leaves.
+
+xdist workers, commands and other runs share a cluster by its name. Creating, joining and deleting happen one at a time
+under a file lock; using it happens under the lease, which the kernel frees however a process ends.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from filelock import FileLock, Timeout
+
+from harness.clusters import existing, kind, minikube
+from harness.clusters.lease import Lease
+from harness.clusters.provider import Cluster, Provider
+from harness.errors import ClusterError, WaitTimeout
+from harness.paths import Paths
+from harness.settings import Settings
+from harness.timeline import Timeline
+
+LOCK_SECONDS = 2400.0
+"""How long to wait for another process that creates or deletes the cluster: long enough for a first build."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A cluster whose lease this process holds. ``created`` is False if it was there already and was joined."""
+
+    cluster: Cluster
+    created: bool
+
+
+@dataclass(frozen=True)
+class Known:
+    """A cluster that has a folder in the state: what ``status`` shows."""
+
+    name: str
+    running: bool
+    kept: bool
+    held: bool
+    kubeconfig: str
+    since: float
+    """When its folder was made, in Unix seconds."""
+
+
+def provider_of(settings: Settings) -> Provider:
+    """The provider that ``--cluster`` names. Raises NotBuiltYet for one that this version does not have."""
+    match settings.cluster:
+        case "auto" | "embedded":
+            from harness.clusters.embedded import EmbeddedProvider  # noqa: PLC0415 -- Linux only: loaded where it is used
+
+            return EmbeddedProvider(settings)
+        case "kind":
+            return kind.provider(settings)
+        case "minikube":
+            return minikube.provider(settings)
+        case "existing":
+            return existing.provider(settings)
+
+
+@contextmanager
+def alone_with(paths: Paths, name: str, timeline: Timeline) -> Iterator[None]:
+    """Keep others from creating, joining or deleting the cluster for the block. Raises WaitTimeout."""
+    file = paths.cluster_lock(name)
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        timeline.say(f"  waiting for another process that creates or deletes cluster {name}")
+        try:
+            lock.acquire(timeout=LOCK_SECONDS)
+        except Timeout:
+            raise WaitTimeout(f"the process that holds {file}", LOCK_SECONDS) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def acquire(settings: Settings, timeline: Timeline, provider: Provider | None = None) -> Iterator[Held]:
+    """Hold the cluster of the settings' name for the block: join it if it runs, else create it.
+
+    What crashed runs left is swept first. Afterwards it stays with ``keep_cluster``, else whoever leaves last deletes it.
+    ``provider`` is the one that the settings name unless given. Raises what ``Provider.create`` raises.
+    """
+    provider = provider or provider_of(settings)
+    lease = Lease(settings.paths.cluster(settings.name))
+    with ExitStack() as holding:
+        with alone_with(settings.paths, settings.name, timeline):
+            if swept := provider.sweep():
+                timeline.say(f"  removed what crashed runs left: {', '.join(swept)}")
+            _hold(lease, holding)
+            cluster = provider.attach(settings.name)
+            created = cluster is None
+            if cluster is None:
+                cluster = _create(provider, settings, timeline, lease, holding)
+            if settings.keep_cluster:
+                lease.keep()
+        try:
+            yield Held(cluster, created)
+        finally:
+            holding.close()
+            leave(settings, timeline, provider)
+
+
+def _create(provider: Provider, settings: Settings, timeline: Timeline, lease: Lease, holding: ExitStack) -> Cluster:
+    """Create it; if that fails, let go of the lease and leave no folder behind."""
+    lease.release()  # what a dead cluster of this name was kept for is no wish for the new one
+    try:
+        return provider.create(settings.name, timeline)
+    except BaseException:
+        holding.close()
+        provider.delete(settings.name)
+        raise
+
+
+def _hold(lease: Lease, holding: ExitStack) -> None:
+    """Enter the lease. A teardown in progress takes its folder away under the first try, but not under the second."""
+    for _ in range(3):
+        with ExitStack() as attempt:
+            if attempt.enter_context(lease.hold()):
+                holding.push(attempt.pop_all())
+                return
+    raise ClusterError("the cluster was torn down again and again while this run tried to join it")
+
+
+def leave(settings: Settings, timeline: Timeline, provider: Provider) -> bool:
+    """Delete the cluster if nobody holds it and it is not kept; whether it was deleted."""
+    lease = Lease(settings.paths.cluster(settings.name))
+    with alone_with(settings.paths, settings.name, timeline):
+        if lease.kept or lease.held():
+            return False
+        if not settings.paths.cluster(settings.name).exists():
+            return False  # its supervisor saw that the last user left, and was faster
+        with timeline.phase("cluster gone"):
+            provider.delete(settings.name)
+        return True
+
+
+def known(settings: Settings, provider: Provider | None = None) -> list[Known]:
+    """Every cluster that has a folder in the state, by name."""
+    provider = provider or provider_of(settings)
+    found = []
+    for folder in sorted(settings.paths.clusters.glob("*/")):
+        lease = Lease(folder)
+        cluster = provider.attach(folder.name)
+        found.append(
+            Known(
+                name=folder.name,
+                running=cluster is not None,
+                kept=lease.kept,
+                held=lease.held(),
+                kubeconfig=str(cluster.kubeconfig) if cluster else "",
+                since=folder.stat().st_ctime,
+            )
+        )
+    return found

@@ -1,0 +1,300 @@
+"""Every option, once: the command line, then ``HARNESS_<OPTION>``, then ini ``harness_<option>``, as one frozen object.
+
+A field of ``Settings`` is an option: ``--chaos-seed`` on the command line, ``HARNESS_CHAOS_SEED`` in the environment,
+``harness_chaos_seed`` in pytest's ini file. Its description is its help text, its annotation its check.
+"""
+
+import os
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+)
+
+from harness.errors import NotBuiltYet, SettingsError
+from harness.paths import Paths
+
+PYTEST_KIND_DEFAULT_NAME = "pytest-kind"
+"""pytest-kind's default of ``--cluster-name``: it counts as unset, or two runs on one machine would share a cluster."""
+
+PYTEST_KIND_OPTIONS = frozenset(
+    {"cluster_name", "keep_cluster", "kubeconfig", "kind_image", "kind_bin", "kind_kubectl_bin"}
+)
+"""The options that pytest-kind registers itself where it is loaded: pytest refuses to have them registered twice."""
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+_NAME_RULE = "must be at most 40 of a-z, 0-9 and -, and neither begin nor end with -"
+
+
+def _cluster_name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError(_NAME_RULE)
+    return value
+
+
+def _http_url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^/\s?#]+/?", value):
+        raise ValueError("must be a base URL such as http://127.0.0.1:8080")
+    return value.rstrip("/")
+
+
+def _existing_path(value: Path) -> Path:
+    if not value.exists():
+        raise ValueError("does not exist")
+    return value
+
+
+def _words(value: object) -> object:
+    """Split ``a,b`` as the environment and ini files give lists; leave real sequences alone."""
+    return tuple(word for word in re.split(r"[,\s]+", value) if word) if isinstance(value, str) else value
+
+
+ExistingPath = Annotated[Path, AfterValidator(_existing_path)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+ClusterName = Annotated[str, AfterValidator(_cluster_name)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+
+
+class Options(BaseModel):
+    """What the user may set. Seeds and counts that are None are chosen by the proof that uses them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cluster: Literal["auto", "embedded", "kind", "minikube", "existing"] = Field(
+        "auto", description="where the cluster comes from; auto is the embedded node in this version"
+    )
+    cluster_context: str | None = Field(
+        None, description="the context of the kubeconfig that --cluster=existing uses; never the user's default unnamed"
+    )
+    cluster_cni: str | None = Field(
+        None, description="the network plugin of a kind or minikube cluster; the embedded node has Calico"
+    )
+    artifacts: Path = Field(Path("artifacts"), description="the folder for reports, benchmarks and the runs' folders")
+    manifests: ExistingPath | None = Field(
+        None, description="a folder of manifests to deploy and prove instead of the checkout's own"
+    )
+    isolation_worlds: PositiveInt | None = Field(None, description="how many generated policy worlds to probe")
+    isolation_seed: int | None = Field(None, description="the seed of the generated policy worlds")
+    isolation_expectations: ExistingPath | None = Field(
+        None, description="a file with the expected matrix of who can talk to whom"
+    )
+    access_expectations: ExistingPath | None = Field(
+        None, description="a file with the expected matrix of who may do what through the API"
+    )
+    access_live: bool = Field(default=False, description="send real requests for access proofs, not only reviews")
+    chaos_seed: int | None = Field(None, description="the seed of the chaos plan")
+    chaos_duration: PositiveFloat | None = Field(None, description="seconds that a chaos run lasts")
+    chaos_plan: ExistingPath | None = Field(None, description="a recorded chaos plan to replay")
+    chaos_engine: ExistingPath | None = Field(None, description="a Litmus ChaosEngine YAML file to run")
+    chaos_runner: Literal["native", "operator", "litmus-python"] = Field(
+        "native", description="what runs Litmus experiments"
+    )
+    litmus_python: ExistingPath | None = Field(None, description="a checkout of litmus-python")
+    ingress_url: HttpUrl | None = Field(None, description="where the Ingress of an existing cluster answers")
+    ingress_class: str | None = Field(None, description="the ingressClassName to use instead of the manifests' own")
+    ingress_selector: str | None = Field(
+        None, description="labels (namespace/key=value,…) of the Ingress controller's pods on an existing cluster"
+    )
+    allow_context: Words = Field((), description="contexts of existing clusters that a run may change")
+    allow_ephemeral: bool = Field(default=False, description="allow ephemeral containers in the user's own pods")
+    minikube_addons: Words = Field((), description="addons to enable on a minikube cluster")
+
+    cluster_name: ClusterName | None = Field(
+        None, description="the cluster's name: an existing one is joined; default harness-<8 hex digits>"
+    )
+    keep_cluster: bool = Field(default=False, description="let the cluster stay after the run; `harness down` ends it")
+    kubeconfig: ExistingPath | None = Field(None, description="the kubeconfig that --cluster=existing uses")
+    kind_image: str | None = Field(None, description="the node image of a kind cluster")
+    kind_bin: ExistingPath | None = Field(None, description="the kind program to use instead of our pinned one")
+    kind_kubectl_bin: ExistingPath | None = Field(None, description="the kubectl to use instead of our pinned one")
+
+
+class Settings(Options):
+    """The options of one run, with what was derived from them and from the environment."""
+
+    name: str
+    """The cluster's name: as given, or ``harness-<8 hex>``."""
+    run_id: str
+    """The run's id: the name of its folder under ``artifacts/runs/`` and the value of the label ``harness.dev/run``."""
+    paths: Paths
+    """The cache and the state folder."""
+
+    @property
+    def provider(self) -> Literal["embedded"]:
+        """The provider that ``cluster`` comes to. Raises NotBuiltYet for those that this version does not have."""
+        if self.cluster in ("auto", "embedded"):
+            return "embedded"
+        raise NotBuiltYet(
+            f"--cluster={self.cluster} is not built yet: this version has --cluster=embedded, and auto is that"
+        )
+
+    @property
+    def run_folder(self) -> Path:
+        """Where this run's bundles and records go."""
+        return self.artifacts.absolute() / "runs" / self.run_id
+
+    def with_cluster(self, name: str, *, keep: bool | None = None) -> Self:
+        """The same settings for the cluster of that name."""
+        return self.model_copy(
+            update={"name": name, "cluster_name": name, "keep_cluster": self.keep_cluster if keep is None else keep}
+        )
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option as argparse and pytest want it. ``repeatable`` ones may be given several times."""
+
+    field: str
+    help: str
+    is_flag: bool
+    repeatable: bool
+    choices: tuple[str, ...]
+
+    @property
+    def flag(self) -> str:
+        """As on the command line."""
+        return "--" + self.field.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """As in the environment."""
+        return "HARNESS_" + self.field.upper()
+
+    @property
+    def ini(self) -> str:
+        """As in pytest's ini file."""
+        return "harness_" + self.field
+
+    @property
+    def metavar(self) -> str | None:
+        """What help texts show for the value; None lets the flag stand alone."""
+        if self.is_flag:
+            return None
+        return "{" + ",".join(self.choices) + "}" if self.choices else self.field.rsplit("_", 1)[-1].upper()
+
+
+def _option(field: str) -> Option:
+    info = Options.model_fields[field]
+    choices = get_args(info.annotation) if get_origin(info.annotation) is Literal else ()
+    return Option(
+        field=field,
+        help=info.description or "",
+        is_flag=info.annotation is bool,
+        repeatable=get_origin(info.annotation) is tuple,
+        choices=choices,
+    )
+
+
+OPTIONS: tuple[Option, ...] = tuple(_option(field) for field in Options.model_fields)
+"""All options, in the order of the reference."""
+
+
+def add_options(add: Callable[..., Any], *, without: frozenset[str] = frozenset()) -> None:
+    """Register all options but those in ``without`` by ``add``: argparse's ``add_argument`` or pytest's ``addoption``.
+
+    Values stay text and unset ones None: ``gather`` checks them and knows where they came from.
+    """
+    for option in OPTIONS:
+        if option.field in without:
+            continue
+        if option.is_flag:
+            add(option.flag, dest=option.field, action="store_true", default=None, help=option.help)
+        else:
+            action = "append" if option.repeatable else "store"
+            add(
+                option.flag,
+                dest=option.field,
+                action=action,
+                default=None,
+                metavar=option.metavar,
+                help=option.help,
+            )
+
+
+def new_run_id() -> str:
+    """A fresh run id: eight hexadecimal digits."""
+    return secrets.token_hex(4)
+
+
+def _unset(option: Option, value: object) -> bool:
+    """Whether the value is what a source has where nobody set it: an empty variable, a default of pytest-kind."""
+    if value is None or value in ("", []):
+        return True
+    if option.field == "cluster_name":
+        return value == PYTEST_KIND_DEFAULT_NAME
+    return option.is_flag and value is False
+
+
+def _split_repeated(option: Option, value: object) -> object:
+    return ",".join(value) if option.repeatable and isinstance(value, list) else value
+
+
+def gather(
+    command_line: Mapping[str, object],
+    environment: Mapping[str, str] | None = None,
+    ini: Mapping[str, object] | None = None,
+    *,
+    run_id: str | None = None,
+    default_name: str | None = None,
+) -> Settings:
+    """The settings, by precedence, from values by field name (command line), variable name and ini key.
+
+    ``run_id`` is another process's, for an xdist worker; ``default_name`` the cluster's name where none is set.
+    Raises SettingsError that names each wrong value, where it came from and what is allowed.
+    """
+    environment = os.environ if environment is None else environment
+    ini = ini or {}
+    values: dict[str, object] = {}
+    origin: dict[str, str] = {}
+    for option in OPTIONS:
+        for source, value in (
+            (option.flag, command_line.get(option.field)),
+            (f"environment variable {option.variable}", environment.get(option.variable)),
+            (f"ini key {option.ini}", ini.get(option.ini)),
+        ):
+            if not _unset(option, value):
+                values[option.field] = _split_repeated(option, value)
+                origin[option.field] = source
+                break
+    run = run_id or environment.get("HARNESS_RUN_ID") or new_run_id()
+    if not _NAME.fullmatch(run):
+        raise SettingsError(f"environment variable HARNESS_RUN_ID: {run!r} is not allowed: {_NAME_RULE}")
+    try:
+        options = Options.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_problem(dict(problem), values, origin) for problem in error.errors())) from None
+    _check_together(options, origin)
+    return Settings(
+        **options.model_dump(),
+        name=options.cluster_name or default_name or f"harness-{run[:8]}",
+        run_id=run,
+        paths=Paths.from_environment(environment),
+    )
+
+
+def _problem(problem: Mapping[str, Any], values: Mapping[str, object], origin: Mapping[str, str]) -> str:
+    field = str(problem["loc"][0])
+    option = _option(field)
+    message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
+    allowed = "one of " + ", ".join(option.choices) if option.choices else message
+    return f"{origin[field]}: {values[field]!r} is not allowed: {allowed}"
+
+
+def _check_together(options: Options, origin: Mapping[str, str]) -> None:
+    if options.cluster == "existing" and not options.cluster_context:
+        raise SettingsError(
+            f"{origin['cluster']}: an existing cluster must be named with --cluster-context, "
+            "and its kubeconfig with --kubeconfig: the harness never uses your default context"
+        )
