@@ -9,11 +9,19 @@ from ruamel.yaml import YAML
 
 from .documents import DOCUMENTS, FOLDERS, KUSTOMIZATIONS, MANIFESTS, Document
 
+BROKEN = MANIFESTS.parent / "scenarios" / "e2e" / "broken"
+
 
 @pytest.mark.parametrize("version", ["1.36", "1.37"])
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
 def test_every_document_follows_the_schema_of_this_and_the_next_kubernetes(document: Document, version: str) -> None:
     assert kubernetes_validate.validate(document.body, version, strict=True).startswith(version)
+
+
+@pytest.mark.parametrize("path", sorted(BROKEN.glob("*.yaml")), ids=lambda path: str(path.name))
+def test_the_broken_workloads_of_the_scenarios_are_broken_in_no_other_way(path: Path) -> None:
+    for body in YAML(typ="safe").load_all(path.read_text()):
+        kubernetes_validate.validate(body, "1.36", strict=True)
 
 
 def test_the_schema_check_is_strict_about_fields_that_do_not_exist() -> None:
