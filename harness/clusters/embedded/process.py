@@ -1,0 +1,268 @@
+"""Starting a cluster's supervisor, finding its processes, ending it: what is done from outside the namespaces."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
+
+from harness.clusters.embedded import cgroups, commands, layout, pki
+from harness.clusters.embedded.assets import MULTI_CALL, Assets
+from harness.clusters.embedded.control import request
+from harness.clusters.embedded.layout import Layout
+from harness.errors import ClusterError, ClusterGone, CommandError, ComponentDied, WaitTimeout
+from harness.kube.kubectl import child_environment
+from harness.kube.wait import wait_until
+
+LOG_LINES = 15
+STOP_SECONDS = 10.0
+
+SYSCTLS = {
+    "vm/overcommit_memory": "1",
+    "vm/panic_on_oom": "0",
+    "kernel/panic": "10",
+    "kernel/panic_on_oops": "1",
+    "kernel/keys/root_maxkeys": "1000000",
+    "kernel/keys/root_maxbytes": "25000000",
+}
+"""What the kubelet wants (pkg/kubelet/cm/container_manager_linux.go, setupKernelTunables), and no namespace holds."""
+
+
+def prepare(where: Layout, assets: Assets) -> None:
+    """Write everything that the node needs but its data: binaries, keys, configuration."""
+    for folder in (
+        where.logs,
+        where.configuration / "cni",
+        where.binaries,
+        where.data / "etcd",
+        where.data / "containerd",
+    ):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name, path in assets.binaries.items():
+        os.link(path.resolve(), where.binaries / name)
+        for alias in MULTI_CALL.get(name, ()):
+            (where.binaries / alias).symlink_to(name)
+    authority = pki.Authority(where.pki)
+    kubernetes = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
+    addresses = ("127.0.0.1", "localhost", layout.API_SERVICE_ADDRESS, layout.NODE_ADDRESS)
+    authority.issue_file("apiserver", "kube-apiserver", names=(*addresses, *kubernetes))
+    authority.issue_file("kubelet-client", "kube-apiserver-kubelet-client", "system:masters")
+    authority.issue_file("proxy-client", "front-proxy-client")
+    authority.issue_file("kubelet", layout.NODE_NAME, names=("127.0.0.1", layout.NODE_ADDRESS, layout.NODE_NAME))
+    pki.service_account_keys(where.pki)
+    inside = "https://127.0.0.1:6443"
+    users = {
+        "admin": ("kubernetes-admin", "system:masters"),
+        "controller-manager": ("system:kube-controller-manager", None),
+        "scheduler": ("system:kube-scheduler", None),
+        "kubelet": (f"system:node:{layout.NODE_NAME}", "system:nodes"),
+        "kube-proxy": ("system:kube-proxy", None),
+    }
+    for name, (user, group) in users.items():
+        authority.kubeconfig(where.configuration / f"{name}.conf", inside, user, group)
+    for name, text in commands.configuration(assets.images["pause"].reference).items():
+        (where.configuration / name).write_text(text)
+    listeners = [socket.create_server(("127.0.0.1", 0), backlog=512) for _ in range(2)]
+    try:
+        api, ingress = (listener.getsockname()[1] for listener in listeners)
+        authority.kubeconfig(where.kubeconfig, f"https://127.0.0.1:{api}", "kubernetes-admin", "system:masters")
+        descriptors = [listener.fileno() for listener in listeners]
+        where.spec.write_text(json.dumps(specification(where, descriptors, ingress), indent=1))
+        _start_supervisor(where, descriptors)
+    finally:
+        for listener in listeners:
+            listener.close()
+    wait_for(where, "the node to set itself up", lambda: (where.folder / "running").exists(), seconds=20)
+
+
+def specification(where: Layout, listeners: Sequence[int], ingress_port: int) -> dict[str, Any]:
+    """What the node is to do. ``listeners`` are the descriptors of the API's and the Ingress' loopback listeners."""
+    api, ingress = listeners
+    every = {
+        **commands.commands(),
+        "forward": commands.Command(
+            (f"{commands.BIN}/forward", f"{api}=127.0.0.1:6443", f"{ingress}={layout.INGRESS_SERVICE_ADDRESS}:80")
+        ),
+    }
+    return {
+        "name": layout.NODE_NAME,
+        "folder": str(where.folder),
+        "address": layout.NODE_ADDRESS,
+        "external_gateway": layout.EXTERNAL_GATEWAY,
+        "external_peer": layout.EXTERNAL_PEER,
+        "ingress_port": ingress_port,
+        "listeners": list(listeners),
+        "cgroups": [list(h.controllers) for h in cgroups.of_this_machine()],
+        "sysctls": {key: value for key, value in SYSCTLS.items() if Path("/proc/sys", key).exists()},
+        "first": [*commands.CONTROL_PLANE, "forward"],
+        "commands": {name: asdict(command) for name, command in every.items()},
+    }
+
+
+def _start_supervisor(where: Layout, descriptors: Sequence[int]) -> None:
+    package = Path(__file__).parents[3]
+    with (where.logs / "supervisor.log").open("ab") as log:
+        subprocess.Popen(
+            [sys.executable, "-m", "harness.clusters.embedded.supervisor", str(where.folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={**child_environment(), "PYTHONPATH": str(package)},
+            cwd="/",
+            pass_fds=descriptors,
+            start_new_session=True,
+        )
+
+
+def state(where: Layout) -> dict[str, Any]:
+    """What the supervisor said of itself; empty where there is none."""
+    try:
+        return cast("dict[str, Any]", json.loads(where.state.read_text()))
+    except FileNotFoundError:
+        return {}
+
+
+def supervisor(where: Layout) -> int | None:
+    """The process id of the living supervisor, None where there is none. A reused id is told by its command line."""
+    pid = state(where).get("supervisor")
+    if not pid:
+        return None
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(pid) if str(where.folder).encode() in command else None
+
+
+def node_process(where: Layout) -> int:
+    """This machine's process id of the node's process 1. Raises ClusterGone."""
+    parent = state(where).get("unshare")
+    for pid, parents, _ in _processes():
+        if parents == parent:
+            return pid
+    raise ClusterGone(f"cluster {where.name} has no running node")
+
+
+def outer_ids(where: Layout, inner: Mapping[str, int]) -> dict[str, int]:
+    """Translate process ids of the node's PID namespace to this machine's."""
+    namespace = os.readlink(f"/proc/{node_process(where)}/ns/pid")
+    found = {}
+    for pid, _, nested in _processes():
+        try:
+            if len(nested) > 1 and os.readlink(f"/proc/{pid}/ns/pid") == namespace:
+                found[nested[-1]] = pid
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return {name: found[pid] for name, pid in inner.items() if pid in found}
+
+
+def _processes() -> list[tuple[int, int, list[int]]]:
+    """Every process as (id, parent's id, ids in nested namespaces), from proc_pid_status(5)."""
+    every = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            fields = dict(line.split(":\t", 1) for line in (entry / "status").read_text().splitlines() if ":\t" in line)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        every.append((int(entry.name), int(fields["PPid"]), [int(i) for i in fields["NSpid"].split()]))
+    return every
+
+
+def in_node(where: Layout, *command: str, stdin: Path | None = None, seconds: float = 120) -> str:
+    """Run a program inside the node, as root there. ``stdin`` is a file of this machine. Raises CommandError."""
+    enter = ["nsenter", "-t", str(node_process(where)), "--mount", "--net", "--pid", "--uts", "--ipc", "--"]
+    with (stdin or Path(os.devnull)).open("rb") as source:
+        done = subprocess.run(
+            [*enter, *command], stdin=source, capture_output=True, text=True, timeout=seconds, check=False, cwd="/"
+        )
+    if done.returncode:
+        raise CommandError(command, done.returncode, done.stderr + done.stdout)
+    return done.stdout
+
+
+def check(where: Layout) -> None:
+    """Raise ComponentDied or ClusterGone where the node ended by itself; return where it runs."""
+    if where.death.exists():
+        death = json.loads(where.death.read_text())
+        component, status = death["component"], death["status"]
+        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+        raise ComponentDied(
+            f"{component} of cluster {where.name} {how}; the last lines of its log:\n{tail(where, component)}"
+        )
+    if where.state.exists() and supervisor(where) is None:
+        raise ClusterGone(
+            f"the supervisor of cluster {where.name} ended; its log:\n{tail(where, 'supervisor', 'node')}"
+        )
+
+
+def tail(where: Layout, *logs: str) -> str:
+    """The last lines of each of these logs, indented."""
+    lines = []
+    for name in logs:
+        file = where.logs / f"{name}.log"
+        text = file.read_text(errors="replace") if file.exists() else ""
+        lines += [f"    {line[:500]}" for line in text.splitlines()[-LOG_LINES:]]
+    return "\n".join(lines) or "    (nothing)"
+
+
+def wait_for(where: Layout, what: str, condition: Any, seconds: float, interval: float = 0.02) -> None:  # noqa: ANN401
+    """Wait, but not for a node that ended: that raises what ``check`` says."""
+
+    def checked() -> bool:
+        check(where)
+        return bool(condition())
+
+    try:
+        wait_until(what, checked, seconds=seconds, interval=interval)
+    except WaitTimeout as timeout:
+        raise ClusterError(f"{timeout}\n{tail(where, 'supervisor', 'node')}") from timeout
+
+
+def start(where: Layout, names: Sequence[str]) -> None:
+    """Start components of the node."""
+    request(where.control, verb="start", names=list(names))
+
+
+def stop(where: Layout, name: str, number: int = signal.SIGTERM, seconds: float = STOP_SECONDS) -> None:
+    """Stop a component of the node, and wait until it ended."""
+    request(where.control, verb="stop", name=name, signal=int(number))
+
+    def ended() -> bool:
+        return name not in request(where.control, verb="list")["pids"]
+
+    wait_for(where, f"{name} to end", ended, seconds=seconds)
+
+
+def end(where: Layout) -> None:
+    """End the cluster's processes and remove everything of it. Safe to repeat."""
+    pid = supervisor(where)
+    if pid is not None:
+        os.kill(pid, signal.SIGTERM)
+        try:
+            wait_until("the supervisor to end", lambda: supervisor(where) is None, seconds=STOP_SECONDS, interval=0.005)
+        except WaitTimeout:
+            os.kill(pid, signal.SIGKILL)
+            wait_until("the killed supervisor to end", lambda: supervisor(where) is None, seconds=STOP_SECONDS)
+    cgroups.remove(where.cgroup, cgroups.of_this_machine())
+    _remove(where.folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a tree that may lose files of its own accord while we do."""
+    deadline = time.monotonic() + STOP_SECONDS
+    while folder.exists():
+        try:
+            shutil.rmtree(folder)
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)

@@ -1,0 +1,166 @@
+"""The embedded provider: the verbs of ``harness.clusters.provider`` over one node in Linux namespaces."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from subprocess import CompletedProcess
+
+from harness.clusters.embedded import commands, layout, process, template
+from harness.clusters.embedded.assets import Assets
+from harness.clusters.embedded.control import request
+from harness.clusters.embedded.layout import Layout
+from harness.clusters.lease import Lease
+from harness.errors import PrerequisiteError
+from harness.kube.kubectl import Kubectl, child_environment
+from harness.timeline import Timeline
+
+MODULES = Path("/proc/modules")
+
+
+class EmbeddedCluster:
+    """A running embedded cluster: a ``Cluster``, an ``ExternalPeer`` and a ``Node``."""
+
+    provider = "embedded"
+
+    def __init__(self, where: Layout) -> None:
+        self._layout = where
+
+    @property
+    def name(self) -> str:
+        """The name it was created with."""
+        return self._layout.name
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig."""
+        return self._layout.kubeconfig
+
+    @property
+    def kubectl(self) -> Kubectl:
+        """The project's kubectl, bound to this cluster."""
+        return Kubectl(self._layout.binaries / "kubectl", self._layout.kubeconfig)
+
+    @property
+    def ingress_url(self) -> str:
+        """The loopback listener that is forwarded to the Ingress controller's Service."""
+        return f"http://127.0.0.1:{json.loads(self._layout.spec.read_text())['ingress_port']}"
+
+    def check(self) -> None:
+        """Raise ComponentDied or ClusterGone where the cluster ended by itself."""
+        process.check(self._layout)
+
+    def load_images(self, archives: Sequence[Path]) -> None:
+        """Import the archives that the node does not have."""
+        template.load_images(self._layout, list(archives))
+
+    def export_logs(self, folder: Path) -> None:
+        """Copy the components' logs."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for log in self._layout.logs.glob("*.log"):
+            shutil.copy(log, folder)
+
+    @property
+    def external_address(self) -> str:
+        """The external peer's address, in TEST-NET-3."""
+        return layout.EXTERNAL_PEER
+
+    @property
+    def external_ingress_url(self) -> str:
+        """Where the external peer finds the Ingress controller: its load balancer's address."""
+        return f"http://{layout.EXTERNAL_GATEWAY}"
+
+    def run_outside(self, command: Sequence[str], seconds: float = 30) -> CompletedProcess[str]:
+        """Run a program of this machine in the external peer's network namespace."""
+        holder = self.components()["external-peer"]
+        return subprocess.run(
+            ["nsenter", "-t", str(holder), "--net", "--", *command],
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+            env=child_environment(),
+        )
+
+    def components(self) -> dict[str, int]:
+        """The running components, by this machine's process ids."""
+        return process.outer_ids(self._layout, request(self._layout.control, verb="list")["pids"])
+
+    def stop_component(self, name: str) -> None:
+        """End one component for good."""
+        process.stop(self._layout, name)
+
+    def start_component(self, name: str) -> None:
+        """Start one that was stopped."""
+        process.start(self._layout, [name])
+
+
+class EmbeddedProvider:
+    """Makes embedded clusters.
+
+    ``cache`` and ``state`` are folders on one file system; ``assets`` builds what a cluster is made of, when one is made.
+    """
+
+    name = "embedded"
+
+    def __init__(self, cache: Path, state: Path, assets: Callable[[Timeline], Assets]) -> None:
+        self._cache = cache
+        self._clusters = state / "clusters"
+        self._assets = assets
+
+    def create(self, cluster: str, timeline: Timeline) -> EmbeddedCluster:
+        """Clone the template and start it; returns once its API answers and all its components were started."""
+        if sys.platform != "linux" or os.geteuid() != 0:
+            raise PrerequisiteError("the embedded cluster needs root on Linux: run as root, or choose --cluster=kind")
+        assets = self._assets(timeline)
+        where = self._layout(cluster)
+        origin = template.ensure(self._cache, self._clusters, assets, timeline)
+        modules = set(MODULES.read_text().splitlines()) if MODULES.exists() else set()
+        try:
+            with timeline.phase("clone of the template"):
+                template.clone(origin, where)
+            with timeline.phase("control plane"):
+                process.prepare(where, assets)
+                api = template.wait_for_api(where)
+                template.publish_authority(where, api)
+                process.start(where, commands.NODE)
+        except BaseException:
+            self.delete(cluster)
+            raise
+        loaded = {m.split()[0] for m in (MODULES.read_text().splitlines() if MODULES.exists() else [])}
+        new = loaded - {m.split()[0] for m in modules}
+        if new:
+            timeline.say(f"  kernel modules that had to be loaded: {', '.join(sorted(new))}")
+        return EmbeddedCluster(where)
+
+    def attach(self, cluster: str) -> EmbeddedCluster | None:
+        """The running cluster of that name."""
+        where = self._layout(cluster)
+        if process.supervisor(where) is None or where.death.exists():
+            return None
+        return EmbeddedCluster(where)
+
+    def delete(self, cluster: str) -> None:
+        """End the cluster and remove everything of it."""
+        process.end(self._layout(cluster))
+
+    def sweep(self) -> list[str]:
+        """Remove clusters that nobody holds, and that are not kept or not alive any more."""
+        swept = []
+        for folder in sorted(self._clusters.iterdir()) if self._clusters.is_dir() else ():
+            lease, where = Lease(folder), Layout(folder)
+            with lease.alone() as free:
+                if free and not (lease.kept and self.attach(folder.name)):
+                    process.end(where)
+                    swept.append(folder.name)
+        return swept
+
+    def names(self) -> list[str]:
+        """The clusters that have a folder, alive or not."""
+        return sorted(f.name for f in self._clusters.iterdir()) if self._clusters.is_dir() else []
+
+    def _layout(self, cluster: str) -> Layout:
+        return Layout(self._clusters / cluster)

@@ -1,0 +1,258 @@
+"""The one meaning of *ready*, for every provider: six phases, each timed and shown.
+
+The API answers; the node is Ready; the default ServiceAccount is there; DNS answers from a pod; the Ingress answers from
+outside; and the policy canary flips. The canary is made of fresh objects, since standing rules of a dead enforcer would
+still deny: a pair connects, a policy is created and the same pair is denied, the policy is deleted and it connects again.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import requests
+
+from harness.clusters.provider import Cluster
+from harness.errors import PolicyNotEnforced, WaitTimeout
+from harness.kube.client import Api, ApiError
+from harness.kube.kubectl import JsonObject, Kubectl
+from harness.kube.wait import wait_until
+from harness.timeline import Timeline
+
+PORT = 8080
+SECONDS = 60.0
+"""Deadline of each phase."""
+CANARY_SECONDS = 15.0
+"""Deadline for a policy to be enforced, and to be lifted."""
+CONNECT_SECONDS = 0.5
+"""How long one connect of the canary may take before it counts as denied."""
+PROBES = ("dns", "ingress")
+
+SERVER = f"""\
+import http.server, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers(); self.wfile.write(b"canary")
+    def log_message(self, *_): pass
+http.server.ThreadingHTTPServer(("", {PORT}), Handler).serve_forever()
+"""
+
+
+class Probe(Protocol):
+    """What the canary asks of a prober in its client pod."""
+
+    def resolves(self, name: str) -> bool:
+        """Whether the pod's resolver knows ``name``."""
+
+    def connects(self, address: str, port: int, seconds: float) -> bool:
+        """Whether a TCP connection comes up; False only where it was dropped or rejected, else ProbeError."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+OpenProbe = Callable[[Kubectl, str, str], Probe]
+"""Opens a probe in the pod of a namespace and name."""
+
+
+@dataclass(frozen=True)
+class Canary:
+    """What the canary is made of: an image that is on the node and has python3, and how to probe from its pods."""
+
+    image: str
+    open: OpenProbe
+
+
+def wait_until_ready(cluster: Cluster, timeline: Timeline, canary: Canary) -> None:
+    """Wait for all six phases. Raises WaitTimeout naming what was waited for, or PolicyNotEnforced."""
+    api = Api(cluster.kubeconfig)
+    with timeline.phase("API answers"):
+        wait_until("the API server to answer", lambda: api.text("/readyz") == "ok", seconds=SECONDS)
+    with timeline.phase("node Ready") as say:
+        name = wait_until("a node to be Ready", lambda: _ready_node(api), seconds=SECONDS)
+        say(name)
+    with timeline.phase("default ServiceAccount"):
+        wait_until(
+            "the default ServiceAccount",
+            lambda: _exists(api, "/api/v1/namespaces/default/serviceaccounts/default"),
+            seconds=SECONDS,
+        )
+    with _pair(api, canary.image) as namespace:
+        with timeline.phase("DNS answers from a pod"):
+            probe = _open(cluster.kubectl, api, canary, namespace)
+            wait_until(
+                "DNS to answer from a pod",
+                lambda: probe.resolves("kubernetes.default.svc.cluster.local"),
+                seconds=SECONDS,
+            )
+        try:
+            with timeline.phase("Ingress answers"):
+                _wait_for_ingress(cluster.ingress_url, namespace)
+            with timeline.phase("policy canary") as say:
+                say(_flip(api, probe, namespace))
+        finally:
+            probe.close()
+
+
+def prove_policy(cluster: Cluster, canary: Canary) -> str:
+    """Run the canary alone; returns what it saw, in words. Raises PolicyNotEnforced."""
+    api = Api(cluster.kubeconfig)
+    with _pair(api, canary.image) as namespace:
+        probe = _open(cluster.kubectl, api, canary, namespace)
+        try:
+            return _flip(api, probe, namespace)
+        finally:
+            probe.close()
+
+
+def _flip(api: Api, probe: Probe, namespace: str) -> str:
+    address = str(_pod(api, namespace, "server")["status"]["podIP"])
+    policies = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
+
+    def connects() -> bool:
+        return probe.connects(address, PORT, CONNECT_SECONDS)
+
+    def wait(what: str, condition: Callable[[], bool], meaning: str) -> float:
+        began = time.monotonic()
+        try:
+            wait_until(what, condition, seconds=CANARY_SECONDS, interval=0.01)
+        except WaitTimeout as timeout:
+            raise PolicyNotEnforced(f"the policy canary failed: {timeout}. {meaning}") from timeout
+        return time.monotonic() - began
+
+    wait(
+        "the canary's pair of pods to connect before there is a policy",
+        connects,
+        "Without any policy two pods cannot talk, so nothing that is denied here proves a policy.",
+    )
+    api.post(policies, _deny("server"))
+    enforced = wait(
+        "the canary's policy to deny the pair",
+        lambda: not connects(),
+        "NetworkPolicy has no effect on this cluster: its enforcer is missing, stopped or fails open.",
+    )
+    api.delete(f"{policies}/canary")
+    lifted = wait(
+        "the canary's pair to connect again once its policy was deleted",
+        connects,
+        "A policy stays in force after it was deleted: the enforcer is stopped.",
+    )
+    return f"enforced after {enforced:.2f} s, lifted after {lifted:.2f} s"
+
+
+def _deny(role: str) -> JsonObject:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "canary"},
+        "spec": {"podSelector": {"matchLabels": {"role": role}}, "policyTypes": ["Ingress"]},
+    }
+
+
+@contextmanager
+def _pair(api: Api, image: str) -> Iterator[str]:
+    """A fresh namespace with a server, a client and an Ingress to the server; deleted afterwards without waiting."""
+    namespace = f"harness-canary-{secrets.token_hex(4)}"
+    api.post("/api/v1/namespaces", {"metadata": {"name": namespace, "labels": {"harness.dev/owner": "canary"}}})
+    try:
+        for role, command in (("server", ["python3", "-c", SERVER]), ("client", ["sleep", "infinity"])):
+            api.post(f"/api/v1/namespaces/{namespace}/pods", _pod_manifest(role, image, command))
+        api.post(
+            f"/api/v1/namespaces/{namespace}/services",
+            {"metadata": {"name": "server"}, "spec": {"selector": {"role": "server"}, "ports": [{"port": PORT}]}},
+        )
+        api.post(f"/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses", _ingress(namespace))
+        yield namespace
+    finally:
+        api.delete(f"/api/v1/namespaces/{namespace}")
+
+
+def _pod_manifest(role: str, image: str, command: list[str]) -> JsonObject:
+    return {
+        "metadata": {"name": role, "labels": {"role": role}},
+        "spec": {
+            # The token's ServiceAccount may be younger than this pod: it needs none.
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 0,
+            "enableServiceLinks": False,
+            "securityContext": {"runAsNonRoot": True, "runAsUser": 10003, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [
+                {
+                    "name": role,
+                    "image": image,
+                    "imagePullPolicy": "IfNotPresent",
+                    "command": command,
+                    "securityContext": {
+                        "allowPrivilegeEscalation": False,
+                        "capabilities": {"drop": ["ALL"]},
+                        "readOnlyRootFilesystem": True,
+                    },
+                }
+            ],
+        },
+    }
+
+
+def _ingress(namespace: str) -> JsonObject:
+    backend = {"service": {"name": "server", "port": {"number": PORT}}}
+    path = {"path": "/", "pathType": "Prefix", "backend": backend}
+    return {
+        "metadata": {"name": "canary"},
+        "spec": {"rules": [{"host": f"{namespace}.local", "http": {"paths": [path]}}]},
+    }
+
+
+def _wait_for_ingress(url: str, namespace: str) -> None:
+    last = "nothing"
+
+    def answer() -> bool:
+        nonlocal last
+        try:
+            got = requests.get(url, headers={"Host": f"{namespace}.local"}, timeout=2)
+        except requests.RequestException as error:
+            last = str(error)
+            return False
+        last = f"{got.status_code} {got.text[:80]}"
+        return got.status_code == requests.codes.ok and got.text == "canary"
+
+    wait_until(f"the Ingress at {url} to answer from outside", answer, seconds=SECONDS, describe=lambda: last)
+
+
+def _open(kubectl: Kubectl, api: Api, canary: Canary, namespace: str) -> Probe:
+    for role in ("client", "server"):
+        wait_until(
+            f"the canary's {role} pod to run",
+            lambda role=role: _runs(api, namespace, role),
+            seconds=SECONDS,
+            describe=lambda role=role: str(_pod(api, namespace, role).get("status")),
+        )
+    return canary.open(kubectl, namespace, "client")
+
+
+def _pod(api: Api, namespace: str, name: str) -> JsonObject:
+    return api.get(f"/api/v1/namespaces/{namespace}/pods/{name}")
+
+
+def _runs(api: Api, namespace: str, name: str) -> bool:
+    return bool(_pod(api, namespace, name)["status"].get("phase") == "Running")
+
+
+def _exists(api: Api, path: str) -> bool:
+    try:
+        api.get(path)
+    except ApiError as error:
+        if error.status == requests.codes.not_found:
+            return False
+        raise
+    return True
+
+
+def _ready_node(api: Api) -> str | None:
+    for node in api.get("/api/v1/nodes")["items"]:
+        conditions = {c["type"]: c["status"] for c in node["status"].get("conditions", [])}
+        tainted = any(t["key"] == "node.kubernetes.io/not-ready" for t in node["spec"].get("taints") or [])
+        if conditions.get("Ready") == "True" and not tainted:
+            return str(node["metadata"]["name"])
+    return None
