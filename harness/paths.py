@@ -58,7 +58,7 @@ class Paths:
 
     def cluster_lock(self, name: str) -> Path:
         """The lock file that whoever creates, joins or deletes the cluster holds meanwhile."""
-        return self.clusters / f"{name}.lock"
+        return self.state / "locks" / f"{name}.lock"
 
 
 def parse_mounts(text: str) -> list[Mount]:

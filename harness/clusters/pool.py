@@ -21,6 +21,9 @@ from harness.timeline import Timeline
 LOCK_SECONDS = 2400.0
 """How long to wait for another process that creates or deletes the cluster: long enough for a first build."""
 
+LEASE_FILES = frozenset({"lease", "kept"})
+"""What lies in a cluster's folder before there is a cluster."""
+
 
 @dataclass(frozen=True)
 class Held:
@@ -82,7 +85,7 @@ def alone_with(paths: Paths, name: str, timeline: Timeline) -> Iterator[None]:
 def acquire(settings: Settings, timeline: Timeline, provider: Provider | None = None) -> Iterator[Held]:
     """Hold the cluster of the settings' name for the block: join it if it runs, else create it.
 
-    What crashed runs left is swept first. Afterwards it stays with ``keep_cluster``, else whoever leaves last deletes it.
+    What crashed runs left is swept first. With ``keep_cluster`` it stays, else whoever leaves last deletes it.
     ``provider`` is the one that the settings name unless given. Raises what ``Provider.create`` raises.
     """
     provider = provider or provider_of(settings)
@@ -95,6 +98,7 @@ def acquire(settings: Settings, timeline: Timeline, provider: Provider | None = 
             cluster = provider.attach(settings.name)
             created = cluster is None
             if cluster is None:
+                _refuse_remains(settings)
                 cluster = _create(provider, settings, timeline, lease, holding)
             if settings.keep_cluster:
                 lease.keep()
@@ -114,6 +118,16 @@ def _create(provider: Provider, settings: Settings, timeline: Timeline, lease: L
         holding.close()
         provider.delete(settings.name)
         raise
+
+
+def _refuse_remains(settings: Settings) -> None:
+    """Raise ClusterError where a dead cluster of the name has users still, so that the sweep had to leave its files."""
+    folder = settings.paths.cluster(settings.name)
+    if any(file.name not in LEASE_FILES for file in folder.iterdir()):
+        raise ClusterError(
+            f"cluster {settings.name} has died, and another process still holds it ({folder}): "
+            "end that process, or choose another --cluster-name"
+        )
 
 
 def _hold(lease: Lease, holding: ExitStack) -> None:

@@ -1,0 +1,3 @@
+"""Loads the plugin, nothing else: a checkout works without being installed."""
+
+pytest_plugins = ["harness.plugin"]

@@ -1,0 +1,167 @@
+"""The case: both teams' services on a cluster, deployed as they are in the manifests, and how a user speaks to them."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin
+
+import requests
+
+from harness.clusters.pool import alone_with
+from harness.clusters.provider import Cluster
+from harness.errors import UsageError
+from harness.images.catalogue import CASE, case_images, prober_image
+from harness.kube.deploy import deploy, destroy
+from harness.kube.rollout import wait_for_rollout
+from harness.settings import Settings
+from harness.timeline import Timeline
+
+SERVICES: Mapping[str, str] = {"payment-provider": "payments", "invoice-app": "invoice"}
+"""The services and the namespace of each, the one that is called before its caller."""
+
+DATABASES: Mapping[str, str] = {"invoice-db": "invoice", "payments-db": "payments"}
+"""The databases and the namespace of each."""
+
+HOST = "invoices.local"
+"""The Ingress's host."""
+
+ROLLOUT_SECONDS = 180.0
+REQUEST_SECONDS = 15.0
+CHECKOUT = Path(__file__).parent.parent
+
+_PSQL = (
+    'PGPASSWORD="$POSTGRES_PASSWORD" exec psql -h 127.0.0.1 -U "$POSTGRES_USER" -d "$POSTGRES_DB" '
+    "--no-psqlrc --quiet --tuples-only --no-align --set ON_ERROR_STOP=1 --file -"
+)
+
+
+class CaseClient(requests.Session):
+    """A user outside the cluster: paths are joined with the Ingress's URL, and nothing is ever sent twice."""
+
+    def __init__(self, url: str, host: str) -> None:
+        super().__init__()
+        self._url = url
+        self.headers["Host"] = host
+        self.trust_env = False  # a proxy of the user's environment has no business on the loopback
+
+    def request(self, method: str | bytes, url: str | bytes, *arguments: Any, **options: Any) -> requests.Response:  # noqa: ANN401 -- requests' own parameters
+        """As ``requests.Session.request``, ``url`` being a path; without a ``timeout`` it is REQUEST_SECONDS."""
+        options.setdefault("timeout", REQUEST_SECONDS)
+        path = url.decode() if isinstance(url, bytes) else url
+        return super().request(method, urljoin(self._url, path), *arguments, **options)
+
+
+@dataclass(frozen=True)
+class Case:
+    """The case on one cluster. ``images`` are the full references by name, the prober's among them."""
+
+    cluster: Cluster
+    images: Mapping[str, str]
+    manifests: Path
+    labels: Mapping[str, str]
+
+    @property
+    def prober_image(self) -> str:
+        """The prober's image, loaded on the node."""
+        return self.images["prober"]
+
+    @property
+    def url(self) -> str:
+        """Base URL of the Ingress from outside."""
+        return self.cluster.ingress_url
+
+    @property
+    def host(self) -> str:
+        """The Host header that leads to the invoice app."""
+        return HOST
+
+    @cached_property
+    def http(self) -> CaseClient:
+        """A client for one thread."""
+        return self.client()
+
+    def client(self) -> CaseClient:
+        """Another client, for another thread."""
+        return CaseClient(self.url, self.host)
+
+    def deploy(self, service: str | None = None) -> Sequence[str]:
+        """Apply the manifests of one service or of all, and wait until what changed is rolled out.
+
+        Returns a line for each object that changed. Safe to repeat. Raises WorkloadNotReady with the cause in words.
+        """
+        return deploy(
+            self.cluster.kubectl, _folders(self.manifests, service), self.images, self.labels, seconds=ROLLOUT_SECONDS
+        )
+
+    def destroy(self, service: str | None = None) -> Sequence[str]:
+        """Delete the namespaces of one service or of all with everything in them, and wait until they are gone."""
+        return destroy(self.cluster.kubectl, _folders(self.manifests, service), seconds=ROLLOUT_SECONDS)
+
+    def rollout(self, deployment: str, namespace: str) -> None:
+        """Wait until a Deployment is rolled out. Raises WorkloadNotReady or WaitTimeout."""
+        wait_for_rollout(self.cluster.kubectl, f"deployment/{deployment}", namespace, seconds=ROLLOUT_SECONDS)
+
+    def sql(self, database: str, statement: str) -> list[dict[str, Any]]:
+        """Run a statement in the pod of ``invoice-db`` or ``payments-db``; the rows of a SELECT, numbers as Decimal.
+
+        Raises UsageError for another database, CommandError with the server's words for a wrong statement.
+        """
+        if database not in DATABASES:
+            raise UsageError(f"the case has no database {database!r}: it has {', '.join(DATABASES)}")
+        reads = statement.lstrip().lower().startswith(("select", "with", "table", "values"))
+        text = f"SELECT coalesce(json_agg(t), '[]') FROM ({statement}) t" if reads else statement  # noqa: S608 -- a test's own
+        where = ("--namespace", DATABASES[database], "--container", "postgres", f"{database}-0")
+        said = self.cluster.kubectl.run("exec", "--stdin", *where, "--", "sh", "-c", _PSQL, stdin=f"{text};\n")
+        rows: list[dict[str, Any]] = json.loads(said, parse_float=Decimal) if reads else []
+        return rows
+
+    def invoices(self) -> list[dict[str, Any]]:
+        """The rows of invoice-app's database."""
+        return self.sql("invoice-db", "SELECT * FROM invoices ORDER BY invoice_id")
+
+    def payments(self) -> list[dict[str, Any]]:
+        """The rows of payment-provider's database."""
+        return self.sql("payments-db", "SELECT * FROM payments ORDER BY invoice_id")
+
+
+def _folders(manifests: Path, service: str | None) -> list[Path]:
+    """The kustomizations of one service or of all, in the order in which they are deployed."""
+    if service is not None and service not in SERVICES:
+        raise UsageError(f"the case has no service {service!r}: it has {', '.join(SERVICES)}")
+    return [manifests / name for name in (SERVICES if service is None else (service,))]
+
+
+def manifests_folder(settings: Settings) -> Path:
+    """Where the case's manifests are. Raises UsageError where there are none: a wheel does not carry them."""
+    folder = settings.manifests or CHECKOUT / "manifests"
+    for name in SERVICES:
+        if not (folder / name / "kustomization.yaml").is_file():
+            raise UsageError(
+                f"{folder / name / 'kustomization.yaml'} is missing: give the folder of the case's manifests "
+                "with --manifests, or run in a checkout"
+            )
+    return folder
+
+
+def open_case(cluster: Cluster, settings: Settings, timeline: Timeline, images: Iterable[str] = tuple(CASE)) -> Case:
+    """The case on a cluster, its images built and loaded, but not deployed."""
+    folder = manifests_folder(settings)
+    built = {**case_images(timeline, images), "prober": prober_image(timeline)}
+    with timeline.phase("images on the node"):
+        cluster.load_images([image.archive for image in built.values()])
+    labels = {"harness.dev/run": settings.run_id, "harness.dev/owner": "harness"}
+    return Case(cluster, {name: image.reference for name, image in built.items()}, folder, labels)
+
+
+def deployed_case(cluster: Cluster, settings: Settings, timeline: Timeline) -> Case:
+    """The case, deployed and ready. Of several processes on one cluster, one deploys and the others find it."""
+    with alone_with(settings.paths, settings.name, timeline):
+        case = open_case(cluster, settings, timeline)
+        with timeline.phase("case deployed") as say:
+            changed = case.deploy()
+            say(f"{len(changed)} objects changed" if changed else "unchanged")
+    return case

@@ -1,0 +1,295 @@
+"""The pytest plugin: options, markers and fixtures. Wiring only: what they do lies in the modules that they name."""
+
+import os
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+from _pytest.junitxml import xml_key
+
+from harness.clusters.provider import Cluster
+from harness.errors import HarnessError, NotBuiltYet, UsageError
+from harness.prober.client import Prober
+from harness.report.results import Results, versions, write_report
+from harness.run import Run
+from harness.settings import OPTIONS, PYTEST_KIND_OPTIONS, Settings, add_options, gather
+from harness.timeline import Phase
+
+if TYPE_CHECKING:  # pytest loads this file in every run: the Kubernetes client only where a cluster is used
+    from harness.case import Case
+
+MARKERS = {
+    "e2e": "the case from end to end, through the Ingress",
+    "isolation": "who can talk to whom",
+    "access": "who may do what through the API",
+    "chaos": "promises while things break",
+    "live": "the harness itself, against real clusters",
+}
+"""Markers by folder: a test in ``scenarios/<marker>/`` or ``tests/<marker>/`` has it."""
+
+TIMEOUT_SECONDS = 300.0
+"""What bounds a test where the user has set no timeout."""
+
+SETTINGS = pytest.StashKey[Settings]()
+RUN = pytest.StashKey[Run]()
+AMBIENT = pytest.StashKey[str | None]()
+
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Register every option, but pytest-kind's own where it is loaded: pytest refuses to have one twice."""
+    group = parser.getgroup("harness", "proofs on a real Kubernetes cluster")
+    kind_is_there = pluginmanager.hasplugin("pytest-kind") or pluginmanager.hasplugin("pytest_kind.plugin")
+    add_options(group.addoption, without=PYTEST_KIND_OPTIONS if kind_is_there else frozenset())
+    for option in OPTIONS:
+        parser.addini(option.ini, f"{option.help} (as {option.flag})", type="string", default=None)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Check all options before anything is changed, and set what other plugins read when they are configured."""
+    for marker, meaning in MARKERS.items():
+        config.addinivalue_line("markers", f"{marker}: {meaning}")
+    worker: dict[str, Any] | None = getattr(config, "workerinput", None)
+    try:
+        settings = gather(
+            {option.field: config.getoption(option.field, None) for option in OPTIONS},
+            ini={option.ini: config.getini(option.ini) for option in OPTIONS},
+            run_id=worker["harness_run_id"] if worker else None,
+        )
+        settings.provider  # noqa: B018 -- raises NotBuiltYet for one that is not there
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
+    settings = settings.model_copy(update={"artifacts": config.rootpath / settings.artifacts})
+    config.stash[SETTINGS] = settings
+    config.stash[RUN] = Run(settings)
+    config.stash[AMBIENT] = os.environ.pop("KUBECONFIG", None)
+    _bound_every_test(config)
+    if worker is not None:
+        config.option.loadgroup = worker["harness_loadgroup"]
+        return
+    config.pluginmanager.register(Recorder(config), "harness-recorder")
+    if not config.option.xmlpath:
+        config.option.xmlpath = str(settings.artifacts / "junit.xml")
+    if config.getoption("dist", "no") == "load":
+        config.option.dist = "loadgroup"
+
+
+def _bound_every_test(config: pytest.Config) -> None:
+    """Give pytest-timeout a default where none is set: a wheel's user does not have our pyproject.toml."""
+    if config.pluginmanager.hasplugin("timeout") and config.getoption("timeout", None) is None:
+        configured = config.getini("timeout") or os.environ.get("PYTEST_TIMEOUT")
+        config.option.timeout = None if configured else TIMEOUT_SECONDS
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Give the process its KUBECONFIG back, which nothing of the run may have used."""
+    if ambient := config.stash.get(AMBIENT, None):
+        os.environ["KUBECONFIG"] = ambient
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:  # noqa: ANN401 -- xdist has no public type for it
+    """Tell an xdist worker which run it belongs to: by the run's id all of them share one cluster."""
+    node.workerinput["harness_run_id"] = node.config.stash[SETTINGS].run_id
+    node.workerinput["harness_loadgroup"] = node.config.option.dist == "loadgroup"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401 -- the same
+    """Take over the phases that a worker went through."""
+    output: dict[str, Any] = getattr(node, "workeroutput", None) or {}
+    run = node.config.stash[RUN]
+    run.phases.extend(Phase(*phase) for phase in output.get("harness_phases", ()))
+    run.bundles.extend(Path(folder) for folder in output.get("harness_bundles", ()))
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Give a test the markers of its folders."""
+    folders = item.path.parent.relative_to(item.config.rootpath).parts if _below_root(item) else ()
+    for folder in folders:
+        if folder in MARKERS and item.get_closest_marker(folder) is None:
+            item.add_marker(folder)
+    names = [marker for marker in MARKERS if item.get_closest_marker(marker)]
+    if names:
+        item.user_properties.append(("harness.markers", " ".join(names)))
+
+
+def _below_root(item: pytest.Item) -> bool:
+    return item.path.is_relative_to(item.config.rootpath)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Make the cluster and deploy the case before the first test, whose timeout is for the test alone.
+
+    What goes wrong is kept for the tests that need them: the others run.
+    """
+    wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())} & {"cluster", "case"}
+    if wanted and not session.config.option.collectonly and not session.testsfailed:
+        isolation = any(item.get_closest_marker("isolation") for item in session.items)
+        with _shown(session.config):
+            session.config.stash[RUN].prepare(case="case" in wanted, prove_policy=isolation)
+    return (yield)
+
+
+@contextmanager
+def _shown(config: pytest.Config) -> Iterator[None]:
+    """Let the block write to the terminal rather than to pytest's capture."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else ExitStack():
+        yield
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
+    """Let go of the cluster when every fixture is torn down, whatever happened."""
+    config = session.config
+    run = config.stash[RUN]
+    try:
+        return (yield)
+    finally:
+        with _shown(config):
+            run.close()
+        output: dict[str, Any] | None = getattr(config, "workeroutput", None)
+        if output is not None:
+            output["harness_phases"] = [(phase.name, phase.seconds, phase.note) for phase in run.all_phases()]
+            output["harness_bundles"] = [str(folder) for folder in run.bundles]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show our own errors in words, and gather a bundle when a test that uses the cluster fails."""
+    report = yield
+    if not report.failed or call.excinfo is None:
+        return report
+    error = call.excinfo.value
+    if isinstance(error, HarnessError) and call.when != "call":
+        report.longrepr = f"{type(error).__name__}: {error}"
+    run = item.config.stash[RUN]
+    if {"cluster", "case"} & set(getattr(item, "fixturenames", ())):
+        with _shown(item.config):
+            folder = run.collect_bundle(item.nodeid, str(call.when))
+        if folder is not None:
+            report.sections.append(("failure bundle", str(folder)))
+            report.user_properties.append(("harness.bundle", str(folder)))
+    return report
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """One line: which cluster, which run, where its files go."""
+    settings = config.stash[SETTINGS]
+    chosen = settings.provider + (" (auto)" if settings.cluster == "auto" else "")
+    return f"harness: {chosen} cluster {settings.name}, run {settings.run_id}, artifacts: {settings.artifacts}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """The phases of the run, and where its bundles lie."""
+    run = config.stash[RUN]
+    if phases := run.all_phases():
+        terminalreporter.section("harness", sep="-")
+        width = max(len(phase.name) for phase in phases)
+        for phase in phases:
+            terminalreporter.line(f"{phase.name:<{width}} {phase.seconds:8.2f} s  {phase.note}".rstrip())
+    for folder in run.bundles:
+        terminalreporter.line(f"failure bundle: {folder}")
+
+
+class Recorder:
+    """Writes report.json, and the phases into junit.xml; not in xdist's workers, whose results come to it."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._results = Results()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take in one report."""
+        self._results.add(report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Take in a file that cannot be collected: it is an error of the run."""
+        if report.failed:
+            self._results.add_collection_error(report.nodeid, report.longreprtext)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Write both, when everything else has finished, whatever happened."""
+        run, settings = self._config.stash[RUN], self._config.stash[SETTINGS]
+        about = {"harness.run": settings.run_id, "harness.provider": settings.provider}
+        phases = {f"harness.phase.{phase.name}": f"{phase.seconds:.3f}" for phase in run.all_phases()}
+        if (xml := self._config.stash.get(xml_key, None)) is not None:
+            for name, value in {**about, **phases}.items():
+                xml.add_global_property(name, value)
+        try:
+            return (yield)
+        finally:
+            if not self._config.option.collectonly:
+                write_report(
+                    settings.artifacts / "report.json",
+                    self._results,
+                    run.all_phases(),
+                    int(session.exitstatus),
+                    {
+                        "run": settings.run_id,
+                        "provider": settings.provider,
+                        "cluster": settings.name,
+                        "versions": versions(),
+                    },
+                )
+
+
+@pytest.fixture(scope="session")
+def cluster(pytestconfig: pytest.Config) -> Cluster:
+    """The running cluster: created for this run, or joined by its name."""
+    return pytestconfig.stash[RUN].cluster
+
+
+@pytest.fixture(scope="session")
+def case(pytestconfig: pytest.Config) -> "Case":
+    """The case, deployed on the cluster and ready: shared by the whole run, so a test puts back what it changed."""
+    return pytestconfig.stash[RUN].case
+
+
+@pytest.fixture
+def namespace(pytestconfig: pytest.Config, cluster: Cluster) -> Iterator[str]:
+    """A fresh namespace without policies, in which pods can start; deleted afterwards without waiting."""
+    yield from _fresh_namespace(pytestconfig.stash[RUN], cluster)
+
+
+@pytest.fixture(scope="module")
+def module_namespace(pytestconfig: pytest.Config, cluster: Cluster) -> Iterator[str]:
+    """A fresh namespace that the tests of a module share."""
+    yield from _fresh_namespace(pytestconfig.stash[RUN], cluster)
+
+
+def _fresh_namespace(run: Run, cluster: Cluster) -> Iterator[str]:
+    name = run.create_namespace(cluster)
+    try:
+        yield name
+    finally:
+        cluster.kubectl.run("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+
+
+@pytest.fixture(scope="session")
+def prober(cluster: Cluster) -> Iterator[Callable[..., Prober]]:
+    """``prober(namespace, pod, container=None)`` opens the prober in a pod of its image, one for each pod."""
+    probers: dict[tuple[str, str, str | None], Prober] = {}
+
+    def of(namespace: str, pod: str, container: str | None = None) -> Prober:
+        key = (namespace, pod, container)
+        if key not in probers:
+            probers[key] = Prober(cluster.kubectl, namespace, pod, container)
+        return probers[key]
+
+    yield of
+    for one in probers.values():
+        one.close()
+
+
+@pytest.fixture
+def history() -> NoReturn:
+    """The recorded history of a chaos run."""
+    raise NotBuiltYet("the fixture `history` is not built yet: it comes with the chaos proofs")

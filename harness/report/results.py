@@ -1,0 +1,114 @@
+"""report.json: every test with its outcome, and what the run was made of."""
+
+import json
+import os
+import platform
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from harness.timeline import Phase
+
+Outcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed"]
+
+
+@dataclass
+class TestResult:
+    """One test: ``seconds`` is setup, call and teardown together, ``reason`` why it did not pass."""
+
+    __test__ = False  # pytest would take the name for a test class
+
+    id: str
+    outcome: Outcome = "passed"
+    seconds: float = 0.0
+    reason: str = ""
+    markers: tuple[str, ...] = ()
+    bundle: str = ""
+
+
+@dataclass
+class Results:
+    """The tests of a run by id, gathered from pytest's reports in whatever order they come."""
+
+    tests: dict[str, TestResult] = field(default_factory=dict)
+
+    def add(self, report: pytest.TestReport) -> None:
+        """Take in one report: of a test's setup, call or teardown."""
+        test = self.tests.setdefault(report.nodeid, TestResult(report.nodeid))
+        test.seconds += report.duration
+        properties: Mapping[str, Any] = dict(report.user_properties)
+        test.markers = tuple(str(properties.get("harness.markers", "")).split()) or test.markers
+        test.bundle = str(properties.get("harness.bundle", test.bundle))
+        outcome = outcome_of(report)
+        if outcome != "passed" and test.outcome not in ("failed", "error"):
+            test.outcome = outcome
+            test.reason = _reason(report)
+
+    def add_collection_error(self, file: str, reason: str) -> None:
+        """Take in a file that could not be collected."""
+        self.tests[file] = TestResult(file, "error", reason=reason)
+
+    def totals(self) -> dict[str, int]:
+        """How many tests had each outcome."""
+        return dict(Counter(test.outcome for test in self.tests.values()))
+
+
+def outcome_of(report: pytest.TestReport) -> Outcome:
+    """What a report says of its test; a failure outside the test's own call is an error."""
+    if hasattr(report, "wasxfail"):
+        return "xpassed" if report.passed else "xfailed"
+    if report.failed:
+        return "failed" if report.when == "call" else "error"
+    return "skipped" if report.skipped else "passed"
+
+
+def _reason(report: pytest.TestReport) -> str:
+    if hasattr(report, "wasxfail"):
+        return str(report.wasxfail)
+    if report.skipped and isinstance(report.longrepr, tuple):
+        return str(report.longrepr[2])
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(crash.message if crash else report.longreprtext)
+
+
+def versions(packages: Iterable[str] = ("k8s-harness", "pytest", "pytest-xdist", "kubernetes")) -> dict[str, str]:
+    """The versions of Python and of the packages that are installed."""
+    found = {"python": platform.python_version(), "kernel": platform.release()}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def write_report(
+    file: Path, results: Results, phases: Iterable[Phase], exit_status: int, run: Mapping[str, Any]
+) -> None:
+    """Write report.json, whole or not at all. ``run`` is what the caller knows: id, cluster, provider, versions."""
+    text = json.dumps(
+        {
+            **run,
+            "exit_status": exit_status,
+            "totals": results.totals(),
+            "phases": [asdict(phase) for phase in phases],
+            "tests": [asdict(test) for test in results.tests.values()],
+        },
+        indent=2,
+    )
+    write_whole(file, text + "\n")
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a file so that a reader sees all of it or the one that was there before."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}.", delete=False) as part:
+        part.write(text)
+    os.chmod(part.name, 0o644)  # noqa: PTH101 -- the name is a string
+    os.replace(part.name, file)  # noqa: PTH105 -- the same

@@ -1,0 +1,152 @@
+"""One run's hold on its cluster and its case: made once before the first test, let go after the last.
+
+What speaks to a cluster is imported where it is used: pytest loads this module in every run, also without a cluster.
+"""
+
+import re
+import secrets
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.clusters.pool import Held, acquire
+from harness.clusters.provider import Cluster
+from harness.errors import HarnessError
+from harness.settings import Settings
+from harness.timeline import Phase, Timeline
+
+if TYPE_CHECKING:
+    from harness.case import Case
+
+BUNDLES = 5
+"""How many failed tests of a process get a bundle: one takes seconds, and hundreds of failures have few causes."""
+
+LEASE_OF_OBJECTS_SECONDS = 6 * 3600
+"""After how long what a run created counts as abandoned: the label ``harness.dev/deadline``."""
+
+
+@dataclass
+class Run:
+    """The cluster and the case of one process: pytest's own, or an xdist worker's.
+
+    ``phases`` are those of other processes of the run. An error in making the cluster or the case is kept, and raised
+    to whoever asks for it.
+    """
+
+    settings: Settings
+    phases: list[Phase] = field(default_factory=list)
+    bundles: list[Path] = field(default_factory=list)
+    _timeline: Timeline | None = None
+    _held: Held | Exception | None = None
+    _case: "Case | Exception | None" = None
+    _holding: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def timeline(self) -> Timeline:
+        """Where this process's phases are shown: made at first use, on what is then stderr."""
+        if self._timeline is None:
+            self._timeline = Timeline()
+        return self._timeline
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels of everything that the run creates."""
+        return {
+            "harness.dev/run": self.settings.run_id,
+            "harness.dev/owner": "pytest",
+            "harness.dev/deadline": str(int(time.time()) + LEASE_OF_OBJECTS_SECONDS),
+        }
+
+    def prepare(self, *, case: bool, prove_policy: bool) -> None:
+        """Make or join the cluster, prove its policy enforcement if asked for, and deploy the case if asked for.
+
+        Raises nothing: what went wrong is raised by ``cluster`` and ``case``.
+        """
+        try:
+            if self._held is None:
+                self._held = self._holding.enter_context(acquire(self.settings, self.timeline))
+            if isinstance(self._held, Held) and prove_policy and not self._held.created:
+                self._prove_policy(self._held.cluster)
+        except Exception as error:  # noqa: BLE001 -- kept: the tests that need no cluster run, the others raise it
+            self._held = error
+        if case and self._case is None and isinstance(self._held, Held):
+            from harness.case import deployed_case  # noqa: PLC0415 -- see above
+
+            try:
+                self._case = deployed_case(self._held.cluster, self.settings, self.timeline)
+            except Exception as error:  # noqa: BLE001 -- kept: tests that need no case run, the others raise it
+                self._case = error
+
+    def _prove_policy(self, cluster: Cluster) -> None:
+        from harness.images.catalogue import prober_image  # noqa: PLC0415 -- see above
+        from harness.probing import prove_policy_on  # noqa: PLC0415 -- see above
+
+        image = prober_image(self.timeline)
+        cluster.load_images([image.archive])
+        with self.timeline.phase("policy canary of this run") as say:
+            say(prove_policy_on(cluster, image.reference))
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster, made now if it was not asked for before. Raises the error that kept it from being made."""
+        if self._held is None:
+            self.prepare(case=False, prove_policy=False)
+        if isinstance(self._held, Exception):
+            raise self._held
+        assert self._held is not None  # noqa: S101 -- prepare sets it
+        return self._held.cluster
+
+    @property
+    def case(self) -> "Case":
+        """The deployed case. Raises the error that kept it or its cluster from being made."""
+        if self._case is None:
+            self.prepare(case=True, prove_policy=False)
+        if isinstance(self._held, Exception):
+            raise self._held
+        if isinstance(self._case, Exception):
+            raise self._case
+        assert self._case is not None  # noqa: S101 -- prepare sets it
+        return self._case
+
+    def create_namespace(self, cluster: Cluster) -> str:
+        """Create a fresh namespace in which pods can start; its name."""
+        from harness.kube.client import Api  # noqa: PLC0415 -- see above
+        from harness.kube.wait import wait_until  # noqa: PLC0415 -- see above
+
+        name = f"test-{secrets.token_hex(4)}"
+        account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
+        with Api.of(cluster.kubectl) as api:
+            api.post("/api/v1/namespaces", {"metadata": {"name": name, "labels": self.labels}})
+            wait_until(f"the default ServiceAccount of namespace {name}", lambda: api.find(account), seconds=30)
+        return name
+
+    def close(self) -> None:
+        """Let go of the cluster; whoever does so last deletes it. Safe to repeat."""
+        self._held = self._case = None
+        self._holding.close()
+
+    def all_phases(self) -> list[Phase]:
+        """The phases of this process and of the others."""
+        return [*self.phases, *(self._timeline.phases if self._timeline else ())]
+
+    def collect_bundle(self, test: str, when: str) -> Path | None:
+        """Gather what the cluster can tell about a failure; where it lies, or None if none is gathered."""
+        if not isinstance(self._held, Held) or len(self.bundles) >= BUNDLES:
+            return None
+        from harness.kube import bundle  # noqa: PLC0415 -- see above
+
+        folder = self.settings.run_folder / "failures" / f"{slug(test)}.{when}"
+        self.bundles.append(folder)
+        try:
+            bundle.collect(self._held.cluster, folder)
+        except HarnessError as error:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "bundle-error.txt").write_text(f"the bundle is not complete: {error}\n", encoding="utf-8")
+        return folder
+
+
+def slug(test: str) -> str:
+    """A test's id as a file name: of its own characters only those that no file system minds, 120 at most."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", test).strip("-.")[-120:]
