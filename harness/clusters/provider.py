@@ -36,6 +36,9 @@ class Cluster(Protocol):
     def ingress_url(self) -> str:
         """Base URL at which the Ingress controller answers from outside, ``http://127.0.0.1:PORT``."""
 
+    def check(self) -> None:
+        """Raise ClusterError where the cluster is known to have broken; return where it may well live."""
+
     def load_images(self, archives: Sequence[Path]) -> None:
         """Put the images of docker-archive tars on the node; those it has already are skipped."""
 

@@ -15,7 +15,7 @@ from typing import Protocol
 import requests
 
 from harness.clusters.provider import Cluster
-from harness.errors import PolicyNotEnforced, WaitTimeout
+from harness.errors import HarnessError, PolicyNotEnforced, WaitTimeout
 from harness.kube.client import Api, ApiError
 from harness.kube.kubectl import JsonObject, Kubectl
 from harness.kube.wait import wait_until
@@ -26,9 +26,8 @@ SECONDS = 60.0
 """Deadline of each phase."""
 CANARY_SECONDS = 15.0
 """Deadline for a policy to be enforced, and to be lifted."""
-CONNECT_SECONDS = 0.5
+CONNECT_SECONDS = 0.1
 """How long one connect of the canary may take before it counts as denied."""
-PROBES = ("dns", "ingress")
 
 SERVER = f"""\
 import http.server, os
@@ -67,12 +66,20 @@ class Canary:
 
 def wait_until_ready(cluster: Cluster, timeline: Timeline, canary: Canary) -> None:
     """Wait for all six phases. Raises WaitTimeout naming what was waited for, or PolicyNotEnforced."""
-    api = Api(cluster.kubeconfig)
+    try:
+        _wait_for_phases(Api(cluster.kubeconfig), cluster, timeline, canary)
+    except HarnessError:
+        cluster.check()  # a cluster that broke is a better word than what was seen of it
+        raise
+
+
+def _wait_for_phases(api: Api, cluster: Cluster, timeline: Timeline, canary: Canary) -> None:
     with timeline.phase("API answers"):
-        wait_until("the API server to answer", lambda: api.text("/readyz") == "ok", seconds=SECONDS)
+        wait_until(
+            "the API server to answer", lambda: api.text("/readyz") == "ok", seconds=SECONDS, tolerate=(ApiError,)
+        )
     with timeline.phase("node Ready") as say:
-        name = wait_until("a node to be Ready", lambda: _ready_node(api), seconds=SECONDS)
-        say(name)
+        say(wait_until("a node to be Ready", lambda: _ready_node(api), seconds=SECONDS))
     with timeline.phase("default ServiceAccount"):
         wait_until(
             "the default ServiceAccount",
@@ -237,16 +244,6 @@ def _pod(api: Api, namespace: str, name: str) -> JsonObject:
 
 def _runs(api: Api, namespace: str, name: str) -> bool:
     return bool(_pod(api, namespace, name)["status"].get("phase") == "Running")
-
-
-def _exists(api: Api, path: str) -> bool:
-    try:
-        api.get(path)
-    except ApiError as error:
-        if error.status == requests.codes.not_found:
-            return False
-        raise
-    return True
 
 
 def _ready_node(api: Api) -> str | None:

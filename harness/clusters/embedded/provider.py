@@ -14,6 +14,7 @@ from harness.clusters.embedded.assets import Assets
 from harness.clusters.embedded.control import request
 from harness.clusters.embedded.layout import Layout
 from harness.clusters.lease import Lease
+from harness.clusters.provider import Cluster
 from harness.errors import PrerequisiteError
 from harness.kube.kubectl import Kubectl, child_environment
 from harness.timeline import Timeline
@@ -101,25 +102,33 @@ class EmbeddedCluster:
 class EmbeddedProvider:
     """Makes embedded clusters.
 
-    ``cache`` and ``state`` are folders on one file system; ``assets`` builds what a cluster is made of, when one is made.
+    ``cache`` and ``state`` are folders on one file system; ``assets`` builds what a cluster is made of and
+    ``make_ready`` waits until a new one is ready.
     """
 
     name = "embedded"
 
-    def __init__(self, cache: Path, state: Path, assets: Callable[[Timeline], Assets]) -> None:
+    def __init__(
+        self,
+        cache: Path,
+        state: Path,
+        assets: Callable[[Timeline], Assets],
+        make_ready: Callable[[Cluster, Timeline], None],
+    ) -> None:
         self._cache = cache
         self._clusters = state / "clusters"
         self._assets = assets
+        self._make_ready = make_ready
 
     def create(self, cluster: str, timeline: Timeline) -> EmbeddedCluster:
-        """Clone the template and start it; returns once its API answers and all its components were started."""
+        """Clone the template, start it, and wait until it is ready."""
         if sys.platform != "linux" or os.geteuid() != 0:
             raise PrerequisiteError("the embedded cluster needs root on Linux: run as root, or choose --cluster=kind")
-        assets = self._assets(timeline)
         where = self._layout(cluster)
-        origin = template.ensure(self._cache, self._clusters, assets, timeline)
-        modules = set(MODULES.read_text().splitlines()) if MODULES.exists() else set()
+        modules = _loaded_modules()
         try:
+            assets = self._assets(timeline)
+            origin = template.ensure(self._cache, self._clusters, assets, timeline)
             with timeline.phase("clone of the template"):
                 template.clone(origin, where)
             with timeline.phase("control plane"):
@@ -127,14 +136,14 @@ class EmbeddedProvider:
                 api = template.wait_for_api(where)
                 template.publish_authority(where, api)
                 process.start(where, commands.NODE)
+            new = EmbeddedCluster(where)
+            self._make_ready(new, timeline)
         except BaseException:
             self.delete(cluster)
             raise
-        loaded = {m.split()[0] for m in (MODULES.read_text().splitlines() if MODULES.exists() else [])}
-        new = loaded - {m.split()[0] for m in modules}
-        if new:
-            timeline.say(f"  kernel modules that had to be loaded: {', '.join(sorted(new))}")
-        return EmbeddedCluster(where)
+        if loaded := _loaded_modules() - modules:
+            timeline.say(f"  kernel modules that had to be loaded: {', '.join(sorted(loaded))}")
+        return new
 
     def attach(self, cluster: str) -> EmbeddedCluster | None:
         """The running cluster of that name."""
@@ -164,3 +173,7 @@ class EmbeddedProvider:
 
     def _layout(self, cluster: str) -> Layout:
         return Layout(self._clusters / cluster)
+
+
+def _loaded_modules() -> set[str]:
+    return {line.split()[0] for line in MODULES.read_text().splitlines()} if MODULES.exists() else set()

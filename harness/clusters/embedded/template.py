@@ -228,7 +228,8 @@ def freeze(where: Layout) -> None:
     active = [s for s in _ctr(where, "snapshots", "ls").splitlines() if s.endswith("Active")]
     for snapshot in active:
         _ctr(where, "snapshots", "rm", snapshot.split()[0])
-    process.stop(where, "kube-apiserver")
+    # Killed, since it would wait a minute for its watchers; what it has is in etcd.
+    process.stop(where, "kube-apiserver", signal.SIGKILL)
     roots = [key for key in _keys(where, "/registry/configmaps/") if key.endswith("/kube-root-ca.crt")]
     for prefix in (*OF_THE_OLD_CLUSTER, *roots):
         _etcdctl(where, "del", "--prefix", prefix)
@@ -236,7 +237,7 @@ def freeze(where: Layout) -> None:
     if pods:
         raise ClusterError(f"a template must hold no pod, but there is still {', '.join(pods)}")
     for name in ("etcd", "containerd"):
-        process.stop(where, name, signal.SIGTERM)
+        process.stop(where, name)
 
 
 def _keys(where: Layout, prefix: str) -> list[str]:

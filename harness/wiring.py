@@ -1,0 +1,49 @@
+"""Puts a provider together from parts that must not know each other: builds, images, the canary's prober."""
+
+from harness.clusters import existing, kind, minikube
+from harness.clusters.embedded.assets import BINARIES, IMAGES, Assets, NodeImage
+from harness.clusters.embedded.build import build, calico_crds
+from harness.clusters.embedded.provider import EmbeddedProvider
+from harness.clusters.provider import Cluster, Provider
+from harness.clusters.readiness import wait_until_ready
+from harness.images.catalogue import addon_images, prober_image
+from harness.packages import ensure
+from harness.probing import canary
+from harness.settings import Settings
+from harness.timeline import Timeline
+
+ADDON_BINARIES = tuple(image for image in IMAGES if image != "prober")
+
+
+def provider_of(settings: Settings) -> Provider:
+    """The provider that ``--cluster`` names. Raises NotBuiltYet for one that this version does not have."""
+    match settings.cluster:
+        case "auto" | "embedded":
+            paths = settings.paths
+            return EmbeddedProvider(paths.cache, paths.state, embedded_assets, make_ready)
+        case "kind":
+            return kind.provider(settings)
+        case "minikube":
+            return minikube.provider(settings)
+        case "existing":
+            return existing.provider(settings)
+
+
+def embedded_assets(timeline: Timeline) -> Assets:
+    """Build what an embedded cluster is made of, or find it in the cache."""
+    ensure(timeline)
+    components = build(timeline)
+    images = addon_images(timeline, {name: components.path(name) for name in ADDON_BINARIES})
+    images["prober"] = prober_image(timeline)
+    return Assets(
+        binaries={name: components.path(name) for name in BINARIES},
+        images={name: NodeImage(image.reference, image.archive) for name, image in images.items()},
+        crds=calico_crds(timeline),
+    )
+
+
+def make_ready(cluster: Cluster, timeline: Timeline) -> None:
+    """Wait until a new cluster is ready, the prober's image on its node."""
+    image = prober_image(timeline)
+    cluster.load_images([image.archive])
+    wait_until_ready(cluster, timeline, canary(image.reference))
