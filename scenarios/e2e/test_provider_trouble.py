@@ -144,7 +144,7 @@ def story(case: Case) -> Story:
     case.sql("payments-db", "DELETE FROM payments")
     case.sql(
         "invoice-db",
-        "WITH gone AS (DELETE FROM invoices) INSERT INTO invoices (invoice_id, value, currency)"
+        "DELETE FROM invoices; INSERT INTO invoices (invoice_id, value, currency)"
         " VALUES ('I1', 12.15, 'EUR'), ('I2', 10.25, 'GBP'), ('I3', 66.13, 'DKK')",
     )
     return told

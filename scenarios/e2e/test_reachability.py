@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import pytest
 
 from harness.case import Case
-from harness.clusters.provider import Cluster
 from harness.kube.kubectl import JsonObject
 from harness.kube.wait import wait_until
 from scenarios.copies import copy_of, ingress_for, service_for
@@ -47,11 +46,9 @@ def twin(case: Case, namespace: str) -> Twin:
 
 
 @pytest.fixture
-def ingress(cluster: Cluster) -> str:
-    """Where the external peer reaches the Ingress controller: the node's own address, the port of HTTP."""
-    [node, *_] = cluster.kubectl.get("nodes")["items"]
-    [address] = [a["address"] for a in node["status"]["addresses"] if a["type"] == "InternalIP"]
-    return f"http://{address}"
+def ingress(outside: Outside) -> str:
+    """Base URL at which the external peer reaches the Ingress controller."""
+    return outside.peer.external_ingress_url
 
 
 def pods_of(case: Case, service: str, namespace: str) -> list[JsonObject]:
