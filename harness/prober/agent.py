@@ -12,7 +12,7 @@ Standard library only, Python 3.11, one file: it is copied into an image as it i
 Requests, and what answers them beside the ``id`` (seconds throughout):
 
 ``{"id": 1, "probe": [["10.0.0.1", 80, "tcp"], …], "deadline": 0.3}``
-    ``"verdicts": [[kind, pod, seconds, detail], …]`` in the order of the targets, and ``"deadline"``, as it was in the end
+    ``"verdicts": [[kind, pod, seconds, detail], …]`` in the order of the targets, and the ``"deadline"`` it came to
 ``{"id": 2, "resolve": "name", "deadline": 5}``
     ``"addresses": […]``, or ``"failed"``: why
 ``{"id": 3, "http": ["10.0.0.1", 80, "host", "/path"], "deadline": 5}``

@@ -1,0 +1,137 @@
+"""What builds a staged context: Docker or Podman where they and a registry answer, else buildah."""
+
+import functools
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from filelock import FileLock
+
+from harness.errors import BuildError, PrerequisiteError
+from harness.images.store import Image
+from harness.kube.kubectl import child_environment
+
+BUILD_SECONDS = 900.0
+PULL_SECONDS = 300.0
+# Steps of earlier builds, reused where nothing changed. Pruning takes them all, so it is done seldom.
+MOST_STORED = 200
+
+
+class Engine(Protocol):
+    """Builds images."""
+
+    def build(self, context: Path, base: str, reference: str, archive: Path) -> None:
+        """Build ``context`` (its Dockerfile at the root) on ``base`` and write it as docker-archive ``archive``.
+
+        Raises BuildError with the last lines of what the engine said.
+        """
+
+
+class DockerEngine:
+    """``docker`` or ``podman``: the same words do for both."""
+
+    def __init__(self, program: str) -> None:
+        self._program = program
+
+    @classmethod
+    @functools.cache
+    def found(cls) -> "DockerEngine | None":
+        """The engine that answers, Docker first; None without one. Asked once per process."""
+        for program in ("docker", "podman"):
+            if shutil.which(program) and _succeeds([program, "info"], seconds=20):
+                return cls(program)
+        return None
+
+    def can_have(self, public: str) -> bool:
+        """Whether the base is there or can be pulled."""
+        present = _succeeds([self._program, "image", "inspect", public], seconds=20)
+        return present or _succeeds([self._program, "pull", "--quiet", public], seconds=PULL_SECONDS)
+
+    def build(self, context: Path, base: str, reference: str, archive: Path) -> None:
+        """See Engine."""
+        arguments = ["--quiet", "--build-arg", f"BASE={base}", "--tag", reference]
+        _run([self._program, "build", *arguments, str(context)], reference)
+        kind = ["--format", "docker-archive"] if self._program == "podman" else []
+        _run([self._program, "save", *kind, "--output", str(archive), reference], reference)
+
+
+class Buildah:
+    """buildah as root, with a storage of its own under ``folder``: the machine's is never touched.
+
+    Builds go one after another: they share a layer cache.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def build(self, context: Path, base: str, reference: str, archive: Path) -> None:
+        """See Engine; ``base`` was provided before."""
+        moving = f"localhost/built/{reference.rpartition(':')[0].rpartition('/')[2]}"
+        arguments = ["--isolation", "chroot", "--layers", "--pull-never", "--quiet", "--format", "docker"]
+        with self._alone() as buildah:
+            _run([*buildah, "bud", *arguments, "--build-arg", f"BASE={base}", "--tag", moving, str(context)], reference)
+            _run([*buildah, "push", "--quiet", moving, f"docker-archive:{archive}:{reference}"], reference)
+            stored = _run([*buildah, "images", "--quiet", "--all"], reference).split()
+            if len(stored) > MOST_STORED:
+                _run([*buildah, "rmi", "--prune"], reference)
+
+    def provide(self, image: Image) -> str:
+        """Put an image into the storage unless it is there, as a base for others. Returns its name there."""
+        with self._alone() as buildah:
+            if not _succeeds([*buildah, "inspect", "--type", "image", image.reference], seconds=60):
+                _run([*buildah, "pull", "--quiet", f"docker-archive:{image.archive}"], image.reference)
+        return image.reference
+
+    @contextmanager
+    def _alone(self) -> Iterator[list[str]]:
+        """The command up to its storage, with that storage to ourselves."""
+        if not shutil.which("buildah"):
+            raise PrerequisiteError(
+                "neither Docker nor Podman answers, and buildah is not installed: apt-get install buildah"
+            )
+        if os.geteuid():
+            raise PrerequisiteError("buildah needs root here: run as root, or start Docker or Podman")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._folder / "lock", timeout=BUILD_SECONDS):
+            roots = ["--root", str(self._folder / "root"), "--runroot", str(self._folder / "run")]
+            yield ["buildah", *roots, "--storage-driver", self._driver(roots)]
+
+    def _driver(self, roots: Sequence[str]) -> str:
+        """``overlay`` where the cache's file system carries it, else ``vfs``. Decided once for a storage."""
+        chosen = self._folder / "driver"
+        if not chosen.exists():
+            works = _succeeds(["buildah", *roots, "--storage-driver", "overlay", "images"], seconds=60)
+            chosen.write_text("overlay" if works else "vfs")
+        return chosen.read_text()
+
+
+def _succeeds(command: Sequence[str], seconds: float) -> bool:
+    try:
+        done = subprocess.run(command, capture_output=True, check=False, timeout=seconds, env=child_environment())
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
+
+
+def _run(command: Sequence[str], reference: str) -> str:
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=BUILD_SECONDS,
+            env=child_environment(),
+        )
+    except subprocess.TimeoutExpired as expired:
+        said = expired.stdout.decode(errors="replace") if isinstance(expired.stdout, bytes) else ""
+        raise BuildError(f"{reference}: `{command[0]}` did not end in {BUILD_SECONDS:.0f} s:\n{said[-2000:]}") from None
+    if done.returncode:
+        raise BuildError(f"{reference} could not be built by {command[0]}:\n{done.stdout.strip()[-3000:]}")
+    return done.stdout

@@ -1,0 +1,139 @@
+"""What an image is made of, and the hash of it. Pure but for reading the files that go in.
+
+The Dockerfile says which files matter: those that its COPY instructions take from the context. They alone are hashed
+and staged, so an edit elsewhere in the context builds nothing and rolls nothing out.
+"""
+
+import hashlib
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import BuildError
+from harness.images.archive import architecture
+
+WHEELHOUSE = "wheelhouse"
+IGNORED = ("__pycache__", "*.pyc", ".git", ".mypy_cache", ".ruff_cache", ".pytest_cache")
+TAG_LENGTH = 16
+
+
+@dataclass(frozen=True)
+class DebianBase:
+    """A Debian root file system that mmdebstrap makes from packages."""
+
+    name: str
+    release: str
+    packages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Base:
+    """What the Dockerfile's ``ARG BASE`` is set to.
+
+    ``public`` is pulled where an engine and a registry answer; ``own`` is made here where they do not.
+    """
+
+    public: str
+    own: "DebianBase | Recipe"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """An image to be built.
+
+    ``repository`` is its name without tag, ``context`` the folder that COPY reads. A Dockerfile that copies
+    ``wheelhouse`` gets the wheels of ``requirements`` there; they need not lie in the context.
+    """
+
+    repository: str
+    dockerfile: Path
+    context: Path
+    base: Base
+    requirements: Path | None = None
+
+    def files(self) -> dict[str, Path]:
+        """The files of the context that go in, by their path in it, sorted. Raises BuildError where one is missing."""
+        found: dict[str, Path] = {}
+        for source in copied_sources(self.dockerfile):
+            if source.strip("/") == WHEELHOUSE and self.requirements is not None:
+                continue
+            matches = [self.context] if source.strip("/") in {"", "."} else sorted(self.context.glob(source.strip("/")))
+            if not matches:
+                raise BuildError(f"{self.dockerfile}: COPY {source}: no such file in {self.context}")
+            for match in matches:
+                found.update({str(file.relative_to(self.context)): file for file in walk(match)})
+        return dict(sorted(found.items()))
+
+    def tag(self, base: str) -> str:
+        """The content hash, with ``base`` as the base's identity."""
+        total = hashlib.sha256()
+        for part in (architecture(), base, self.repository):
+            total.update(part.encode() + b"\0")
+        given = [self.dockerfile, *([self.requirements] if self.requirements else [])]
+        for name, file in [*((path.name, path) for path in given), *self.files().items()]:
+            content = file.read_bytes()
+            total.update(f"{name}\0{file.stat().st_mode & 0o111}\0{len(content)}\0".encode() + content)
+        return total.hexdigest()[:TAG_LENGTH]
+
+    def stage(self, folder: Path, wheels: Path | None) -> None:
+        """Put everything that the build needs into ``folder``, the context of the build."""
+        shutil.copy2(self.dockerfile, folder / "Dockerfile")
+        for name, file in self.files().items():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(file, target)
+        if wheels is not None:
+            shutil.copytree(wheels, folder / WHEELHOUSE, dirs_exist_ok=True)
+
+
+def debian_tag(base: DebianBase, procedure: str) -> str:
+    """The content hash of a Debian base, made by ``procedure``."""
+    parts = [architecture(), base.name, base.release, *base.packages, procedure]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:TAG_LENGTH]
+
+
+def walk(path: Path) -> Iterator[Path]:
+    """The file, or all files under the folder, without what is never part of an image."""
+    if any(path.match(pattern) for pattern in IGNORED):
+        return
+    if path.is_dir():
+        for entry in sorted(path.iterdir()):
+            yield from walk(entry)
+    else:
+        yield path
+
+
+def copied_sources(dockerfile: Path) -> list[str]:
+    """What the Dockerfile's COPY instructions take from the context.
+
+    Raises BuildError if there is no such file, or for forms whose sources cannot be told: ADD, variables and heredocs.
+    """
+    try:
+        text = dockerfile.read_text()
+    except OSError as error:
+        raise BuildError(f"{dockerfile}: {error.strerror}") from error
+    sources: list[str] = []
+    uncommented = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    for line in re.sub(r"\\[ \t]*\n", " ", uncommented).splitlines():
+        instruction, _, rest = line.strip().partition(" ")
+        if instruction.upper() == "ADD":
+            raise BuildError(f"{dockerfile}: {line.strip()}: use COPY, whose files can be told")
+        if instruction.upper() != "COPY":
+            continue
+        words = shlex.split(rest) if "[" not in rest else []
+        while words and words[0].startswith("--"):
+            words.pop(0)
+        if re.search(r"(^|\s)--from=", rest):
+            continue
+        if "[" in rest:
+            words = json.loads(rest[rest.index("[") :])
+        if any("$" in word or word.startswith("<<") for word in words[:-1]):
+            raise BuildError(
+                f"{dockerfile}: {line.strip()}: variables and heredocs are not supported in COPY's sources"
+            )
+        sources.extend(words[:-1])
+    return sources
