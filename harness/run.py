@@ -64,9 +64,12 @@ class Run:
 
         Raises nothing: what went wrong is raised by ``cluster`` and ``case``.
         """
+        from harness.wiring import provider_of  # noqa: PLC0415 -- see above
+
         try:
             if self._held is None:
-                self._held = self._holding.enter_context(acquire(self.settings, self.timeline))
+                provider = provider_of(self.settings)
+                self._held = self._holding.enter_context(acquire(self.settings, self.timeline, provider))
             if isinstance(self._held, Held) and prove_policy and not self._held.created:
                 self._prove_policy(self._held.cluster)
         except Exception as error:  # noqa: BLE001 -- kept: the tests that need no cluster run, the others raise it

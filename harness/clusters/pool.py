@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 from filelock import FileLock, Timeout
 
-from harness.clusters import existing, kind, minikube
 from harness.clusters.lease import Lease
 from harness.clusters.provider import Cluster, Provider
-from harness.errors import ClusterError, WaitTimeout
+from harness.errors import ClusterError, UsageError, WaitTimeout
 from harness.paths import Paths
 from harness.settings import Settings
 from harness.timeline import Timeline
@@ -46,21 +45,6 @@ class Known:
     """When its folder was made, in Unix seconds."""
 
 
-def provider_of(settings: Settings) -> Provider:
-    """The provider that ``--cluster`` names. Raises NotBuiltYet for one that this version does not have."""
-    match settings.cluster:
-        case "auto" | "embedded":
-            from harness.clusters.embedded import EmbeddedProvider  # noqa: PLC0415 -- Linux only: loaded where it is used
-
-            return EmbeddedProvider(settings)
-        case "kind":
-            return kind.provider(settings)
-        case "minikube":
-            return minikube.provider(settings)
-        case "existing":
-            return existing.provider(settings)
-
-
 @contextmanager
 def alone_with(paths: Paths, name: str, timeline: Timeline) -> Iterator[None]:
     """Keep others from creating, joining or deleting the cluster for the block. Raises WaitTimeout."""
@@ -82,13 +66,12 @@ def alone_with(paths: Paths, name: str, timeline: Timeline) -> Iterator[None]:
 
 
 @contextmanager
-def acquire(settings: Settings, timeline: Timeline, provider: Provider | None = None) -> Iterator[Held]:
+def acquire(settings: Settings, timeline: Timeline, provider: Provider) -> Iterator[Held]:
     """Hold the cluster of the settings' name for the block: join it if it runs, else create it.
 
     What crashed runs left is swept first. With ``keep_cluster`` it stays, else whoever leaves last deletes it.
-    ``provider`` is the one that the settings name unless given. Raises what ``Provider.create`` raises.
+    Raises what ``Provider.create`` raises, and ClusterError where a dead cluster of the name cannot be cleared away.
     """
-    provider = provider or provider_of(settings)
     lease = Lease(settings.paths.cluster(settings.name))
     with ExitStack() as holding:
         with alone_with(settings.paths, settings.name, timeline):
@@ -107,6 +90,20 @@ def acquire(settings: Settings, timeline: Timeline, provider: Provider | None = 
         finally:
             holding.close()
             leave(settings, timeline, provider)
+
+
+@contextmanager
+def join(settings: Settings, provider: Provider) -> Iterator[Cluster]:
+    """Hold a running cluster for the block, and leave its end to others. Raises UsageError where there is none."""
+    none = UsageError(f"there is no running cluster {settings.name}: `python -m harness up` creates one")
+    if not settings.paths.cluster(settings.name).is_dir():
+        raise none
+    with ExitStack() as holding:
+        _hold(Lease(settings.paths.cluster(settings.name)), holding)
+        cluster = provider.attach(settings.name)
+        if cluster is None:
+            raise none
+        yield cluster
 
 
 def _create(provider: Provider, settings: Settings, timeline: Timeline, lease: Lease, holding: ExitStack) -> Cluster:
@@ -153,11 +150,10 @@ def leave(settings: Settings, timeline: Timeline, provider: Provider) -> bool:
         return True
 
 
-def known(settings: Settings, provider: Provider | None = None) -> list[Known]:
+def known(paths: Paths, provider: Provider) -> list[Known]:
     """Every cluster that has a folder in the state, by name."""
-    provider = provider or provider_of(settings)
     found = []
-    for folder in sorted(settings.paths.clusters.glob("*/")):
+    for folder in sorted(paths.clusters.glob("*/")):
         lease = Lease(folder)
         cluster = provider.attach(folder.name)
         found.append(

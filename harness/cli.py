@@ -1,0 +1,234 @@
+"""The commands: ``python -m harness up | down | status | doctor | deploy | destroy | kubectl``.
+
+Exit status: 0 done, 1 failed (one message says why), 2 the command line is wrong, 130 Ctrl-C; ``kubectl`` gives its own.
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from harness import doctor
+from harness.clusters import pool
+from harness.clusters.lease import Lease
+from harness.clusters.provider import Provider
+from harness.errors import HarnessError, UsageError
+from harness.inifile import ini_values
+from harness.kube.kubectl import child_environment
+from harness.settings import OPTIONS, Settings, add_options, gather
+from harness.timeline import Timeline
+
+DEFAULT_NAME = "harness"
+"""The name of the cluster of commands where none is given; a run of pytest has one of its own."""
+
+OK, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options, rest = _parser().parse_known_args(given)
+    if rest and options.command != "kubectl":
+        _parser().error(f"unknown arguments: {' '.join(rest)}")
+    try:
+        settings = gather(
+            {option.field: getattr(options, option.field, None) for option in OPTIONS},
+            ini=ini_values(),
+            default_name=DEFAULT_NAME,
+        )
+        settings.provider  # noqa: B018 -- raises NotBuiltYet before anything is changed
+        return COMMANDS[options.command](_with_default_name(settings), options)
+    except UsageError as error:
+        return _fail(error, WRONG_USAGE)
+    except HarnessError as error:
+        return _fail(error, FAILED)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)  # noqa: T201 -- a command speaks to its user
+        return INTERRUPTED
+
+
+def _fail(error: HarnessError, status: int) -> int:
+    print(f"error: {error}", file=sys.stderr)  # noqa: T201 -- a command speaks to its user
+    return status
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 -- a command speaks to its user
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="harness",
+        description="Real Kubernetes clusters for tests, and the example case on them.",
+        epilog="Each option can also be set as HARNESS_<OPTION>, or as harness_<option> in pytest's ini file.",
+        allow_abbrev=False,
+    )
+    add_options(parser.add_argument)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        one = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        add_options(_suppressed(one.add_argument))
+        return one
+
+    command("up", "create a cluster that stays, or find it running")
+    down = command("down", "end a cluster")
+    down.add_argument("--all", action="store_true", dest="all_clusters", help="every cluster that no run uses")
+    command("status", "list the clusters")
+    command("doctor", "check what this machine needs, and name the fix for what it lacks")
+    for name, text in (("deploy", "deploy one service or all"), ("destroy", "remove one service or all")):
+        command(name, text).add_argument("service", nargs="?", default="all", help="a service's name, default all")
+    kubectl = commands.add_parser(
+        "kubectl", help="run the project's kubectl on the cluster", add_help=False, prefix_chars="\0"
+    )
+    kubectl.add_argument("arguments", nargs=argparse.REMAINDER)
+    return parser
+
+
+def _suppressed(add: Callable[..., object]) -> Callable[..., object]:
+    """Register an option again after the command, unset by default so that it keeps a value from before the command."""
+    return lambda *flags, **details: add(*flags, **{**details, "default": argparse.SUPPRESS})
+
+
+def _with_default_name(settings: Settings) -> Settings:
+    """Where no name is given: the one kept cluster if there is exactly one, else ``harness``."""
+    if settings.cluster_name:
+        return settings
+    kept = [folder.name for folder in settings.paths.clusters.glob("*/") if Lease(folder).kept]
+    return settings.with_cluster(kept[0] if len(kept) == 1 else DEFAULT_NAME)
+
+
+def up(settings: Settings, _options: argparse.Namespace) -> int:
+    """Create the cluster and let it stay, or find it running; say how to use it."""
+    timeline = Timeline()
+    kept = settings.with_cluster(settings.name, keep=True)
+    with pool.acquire(kept, timeline, _provider(settings)) as held:
+        _say(f"cluster {settings.name} is {'ready' if held.created else 'running'} and stays until `harness down`")
+        _say(f"  kubeconfig  {held.cluster.kubeconfig}")
+        _say(f"  Ingress     {held.cluster.ingress_url}")
+        _say(f"  next        python -m harness{_name_flag(settings)} deploy")
+        _say(f"              python -m harness{_name_flag(settings)} kubectl get pods -A")
+        _say(f"              pytest -m e2e --cluster-name={settings.name}")
+    return OK
+
+
+def _name_flag(settings: Settings) -> str:
+    return "" if settings.name == DEFAULT_NAME else f" --cluster-name={settings.name}"
+
+
+def down(settings: Settings, options: argparse.Namespace) -> int:
+    """End the cluster, or every cluster; one that a run still uses goes when that run ends."""
+    timeline = Timeline()
+    provider = _provider(settings)
+    for name in provider.sweep():
+        _say(f"removed what was left of cluster {name}")
+    every = [one.name for one in pool.known(settings.paths, provider)]
+    names = every if options.all_clusters else [settings.name]
+    for name in names:
+        one = settings.with_cluster(name, keep=False)
+        if name not in every:
+            _say(f"there is no cluster {name}")
+            continue
+        Lease(one.paths.cluster(name)).release()
+        gone = pool.leave(one, timeline, provider)
+        _say(f"cluster {name} is gone" if gone else f"cluster {name} is in use: it goes when its last user ends")
+    return OK
+
+
+def status(settings: Settings, _options: argparse.Namespace) -> int:
+    """List the clusters."""
+    clusters = pool.known(settings.paths, _provider(settings))
+    if not clusters:
+        _say("no clusters")
+        return OK
+    table = Table("name", "state", "kept", "in use", "age", "kubeconfig", box=None)
+    for one in clusters:
+        table.add_row(
+            one.name,
+            "running" if one.running else "dead",
+            "yes" if one.kept else "no",
+            "yes" if one.held else "no",
+            age(time.time() - one.since),
+            one.kubeconfig,
+        )
+    Console(soft_wrap=True, highlight=False).print(table)
+    return OK
+
+
+def age(seconds: float) -> str:
+    """A duration as kubectl shows it: its largest unit only."""
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{max(seconds, 0):.0f}s"
+
+
+def _provider(settings: Settings) -> Provider:
+    from harness.wiring import provider_of  # noqa: PLC0415 -- `doctor` and `--help` answer without the Kubernetes client
+
+    return provider_of(settings)
+
+
+def deploy(settings: Settings, options: argparse.Namespace) -> int:
+    """Deploy one service or all, wait until they are ready, and print what changed."""
+    from harness.case import SERVICES, open_case  # noqa: PLC0415 -- the other commands need no Kubernetes client
+
+    service = _service(options.service, SERVICES)
+    with pool.join(settings, _provider(settings)) as cluster:
+        timeline = Timeline()
+        case = open_case(cluster, settings, timeline)
+        with timeline.phase("rollout"):
+            changed = case.deploy(service)
+        for line in changed or ["nothing changed"]:
+            _say(line)
+        _say(f"invoice-app: curl -H 'Host: {case.host}' {case.url}/invoices")
+    return OK
+
+
+def destroy(settings: Settings, options: argparse.Namespace) -> int:
+    """Remove one service or all with everything in their namespaces, and wait until they are gone."""
+    from harness.case import SERVICES, Case, manifests_folder  # noqa: PLC0415 -- as in deploy
+
+    service = _service(options.service, SERVICES)
+    with pool.join(settings, _provider(settings)) as cluster:
+        removed = Case(cluster, {}, manifests_folder(settings), {}).destroy(service)
+        for line in removed or ["nothing was there"]:
+            _say(line)
+    return OK
+
+
+def _service(given: str, services: Mapping[str, str]) -> str | None:
+    if given == "all":
+        return None
+    if given not in services:
+        raise UsageError(f"there is no service {given!r}: choose {', '.join(services)} or all")
+    return given
+
+
+def kubectl(settings: Settings, options: argparse.Namespace) -> int:
+    """Become the project's kubectl: terminal, signals and exit status are its own."""
+    with pool.join(settings, _provider(settings)) as cluster:
+        bound = cluster.kubectl
+    environment = {**child_environment(), "KUBECONFIG": str(bound.kubeconfig)}
+    context = ["--context", bound.context] if bound.context else []
+    os.execve(bound.binary, ["kubectl", *context, *options.arguments], environment)  # noqa: S606 -- its own arguments
+
+
+def check(settings: Settings, _options: argparse.Namespace) -> int:
+    """Run the doctor; FAILED if a required check fails."""
+    return OK if doctor.report(doctor.checks(settings), Console(soft_wrap=True, highlight=False)) else FAILED
+
+
+COMMANDS: Mapping[str, Callable[[Settings, argparse.Namespace], int]] = {
+    "up": up,
+    "down": down,
+    "status": status,
+    "doctor": check,
+    "deploy": deploy,
+    "destroy": destroy,
+    "kubectl": kubectl,
+}
