@@ -1,0 +1,250 @@
+"""A fast way to the API server: JSON over one kept connection, where starting kubectl for each look would be felt.
+
+The official client is used for what is hard (a kubeconfig in all its forms: files or data, tokens, exec plugins) and
+urllib3, which it stands on, for the requests themselves: its generated classes would turn each object into a thousand
+Python ones and back, and everything here works on plain JSON. Importing it costs 0.3 s, so that happens at first use.
+"""
+
+import json
+import ssl
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, cast
+from urllib.parse import quote, urlencode
+
+import urllib3
+
+from harness.errors import CommandError, SettingsError
+from harness.kube.kubectl import JsonObject, Kubectl
+
+if TYPE_CHECKING:
+    from kubernetes.client import Configuration
+
+STRATEGIC_MERGE = "application/strategic-merge-patch+json"
+MERGE = "application/merge-patch+json"
+SERVER_SIDE_APPLY = "application/apply-patch+yaml"
+
+_NOT_FOUND = 404
+_CONFLICT = 409
+_FIRST_ERROR = 400
+_CONNECT_SECONDS = 5.0
+
+
+class ApiError(CommandError):
+    """The API server refused: ``status`` is the HTTP status, ``output`` its message, ``reason`` that in one word."""
+
+    def __init__(self, method: str, path: str, status: int, output: str, reason: str = "") -> None:
+        self.reason = reason
+        super().__init__([method, path], status, output)
+
+
+class ApiNotFound(ApiError):
+    """There is no such object (yet)."""
+
+
+class ApiConflict(ApiError):
+    """The object exists already, or was changed by another in between."""
+
+
+class ApiUnreachable(ApiError):
+    """The API server did not answer: refused, reset, or silent until the time-out. ``status`` is 0."""
+
+
+class Api:
+    """Requests to the API server of one kubeconfig (and context, default the file's current one).
+
+    Safe to share between threads. Raises SettingsError where the kubeconfig cannot be used; every request raises
+    ApiError or one of its kinds.
+    """
+
+    def __init__(self, kubeconfig: Path, context: str | None = None) -> None:
+        self._configuration, tls = _load(kubeconfig, context)
+        self._base = str(self._configuration.host).rstrip("/")
+        self._pool = urllib3.PoolManager(num_pools=1, maxsize=8, ssl_context=tls)
+        self._resources: dict[str, list[JsonObject]] = {}
+
+    @classmethod
+    def of(cls, kubectl: Kubectl) -> Self:
+        """The same cluster, as the same user, as ``kubectl`` speaks to."""
+        return cls(kubectl.kubeconfig, kubectl.context)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        self._pool.clear()
+
+    def get(self, path: str, seconds: float = 10, **query: str) -> JsonObject:
+        """The object, or list object, at ``path`` (``/api/v1/namespaces/invoice/pods``)."""
+        return self._json("GET", path, query=query, seconds=seconds)
+
+    def items(self, path: str, seconds: float = 10, **query: str) -> list[JsonObject]:
+        """The objects of the list at ``path``, each with the ``kind`` and ``apiVersion`` that a list leaves out."""
+        answer = self.get(path, seconds, **query)
+        kind = str(answer.get("kind", "")).removesuffix("List")
+        named = {"apiVersion": answer.get("apiVersion", ""), "kind": kind}
+        return [{**named, **item} for item in answer.get("items") or []]
+
+    def find(self, path: str, seconds: float = 10) -> JsonObject | None:
+        """The object at ``path``, or None where there is none."""
+        try:
+            return self.get(path, seconds)
+        except ApiNotFound:
+            return None
+
+    def text(self, path: str, seconds: float = 10, **query: str) -> str:
+        """The answer as text, such as a container's log."""
+        return self._request("GET", path, query=query, seconds=seconds).data.decode(errors="replace")
+
+    def post(self, path: str, body: JsonObject, seconds: float = 10, **query: str) -> JsonObject:
+        """Create ``body`` in the collection ``path``."""
+        return self._json("POST", path, body, query=query, seconds=seconds)
+
+    def put(self, path: str, body: JsonObject, seconds: float = 10, **query: str) -> JsonObject:
+        """Replace the object at ``path``."""
+        return self._json("PUT", path, body, query=query, seconds=seconds)
+
+    def patch(
+        self,
+        path: str,
+        body: Any,  # noqa: ANN401 -- JSON
+        content_type: str = MERGE,
+        seconds: float = 10,
+        **query: str,
+    ) -> JsonObject:
+        """Patch the object at ``path``; the kind of patch is its content type."""
+        return self._json("PATCH", path, body, content_type=content_type, query=query, seconds=seconds)
+
+    def delete(self, path: str, seconds: float = 10, **options: Any) -> JsonObject:  # noqa: ANN401 -- JSON
+        """Delete the object at ``path``; ``options`` are those of DeleteOptions (``gracePeriodSeconds=0``)."""
+        return self._json("DELETE", path, options or None, query={}, seconds=seconds)
+
+    def watch(self, path: str, seconds: float, **query: str) -> Iterator[JsonObject]:
+        """Events ``{"type", "object"}`` of the collection ``path``, for ``seconds`` at most, then it ends."""
+        query = {**query, "watch": "1", "timeoutSeconds": str(max(1, int(seconds)))}
+        response = self._request("GET", path, query=query, seconds=seconds + 1, stream=True)
+        try:
+            rest = b""
+            for chunk in response.stream(65536):
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in filter(None, lines):
+                    yield json.loads(line)
+        except urllib3.exceptions.HTTPError as error:
+            raise ApiUnreachable("WATCH", path, 0, str(error)) from error
+        finally:
+            response.close()
+
+    def resource(self, api_version: str, kind: str) -> JsonObject | None:
+        """The server's APIResource (``name`` is the plural, ``namespaced``) for a kind; None where it serves none."""
+        if api_version not in self._resources:
+            prefix = "/apis/" if "/" in api_version else "/api/"
+            answer = self.find(prefix + api_version)
+            self._resources[api_version] = answer["resources"] if answer else []
+        plain = (one for one in self._resources[api_version] if "/" not in one["name"])
+        return next((one for one in plain if one["kind"] == kind), None)
+
+    def path_of(self, body: JsonObject) -> str | None:
+        """The path of the object that ``body`` describes; None where the server does not know the kind."""
+        resource = self.resource(body["apiVersion"], body["kind"])
+        if resource is None:
+            return None
+        prefix = "/apis/" if "/" in body["apiVersion"] else "/api/"
+        namespace = body["metadata"].get("namespace", "default") if resource["namespaced"] else None
+        scope = f"/namespaces/{quote(namespace)}" if namespace else ""
+        return f"{prefix}{body['apiVersion']}{scope}/{resource['name']}/{quote(body['metadata']['name'])}"
+
+    def _json(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,  # noqa: ANN401 -- JSON
+        *,
+        content_type: str = "application/json",
+        query: Mapping[str, str],
+        seconds: float,
+    ) -> JsonObject:
+        response = self._request(method, path, body, content_type=content_type, query=query, seconds=seconds)
+        return cast("JsonObject", json.loads(response.data))
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,  # noqa: ANN401 -- JSON
+        *,
+        content_type: str = "application/json",
+        query: Mapping[str, str],
+        seconds: float,
+        stream: bool = False,
+    ) -> urllib3.BaseHTTPResponse:
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        token = self._configuration.get_api_key_with_prefix("authorization")
+        if token:
+            headers["Authorization"] = token
+        url = self._base + path + (f"?{urlencode(query)}" if query else "")
+        try:
+            response = self._pool.request(
+                method,
+                url,
+                body=None if body is None else json.dumps(body).encode(),
+                headers=headers,
+                timeout=urllib3.Timeout(connect=min(seconds, _CONNECT_SECONDS), read=seconds),
+                # A kept connection that the server has closed meanwhile is found out by using it: only what is safe to
+                # repeat is sent again, once.
+                retries=urllib3.Retry(connect=0, read=1 if method == "GET" else 0, redirect=0, other=0, status=0),
+                preload_content=not stream,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise ApiUnreachable(method, path, 0, str(error)) from error
+        if response.status >= _FIRST_ERROR:
+            raise _refusal(method, path, response)
+        return response
+
+
+def _refusal(method: str, path: str, response: urllib3.BaseHTTPResponse) -> ApiError:
+    """The ApiError for an answer with an error status. Its body is a Status object, or plain text."""
+    text = response.data.decode(errors="replace")
+    message, reason = text, ""
+    try:
+        status = json.loads(text)
+        message, reason = status["message"], status.get("reason", "")
+    except (ValueError, KeyError, TypeError):
+        pass  # an aggregated API or a proxy answered in its own words: shown as they are
+    kinds = {_NOT_FOUND: ApiNotFound, _CONFLICT: ApiConflict}
+    return kinds.get(response.status, ApiError)(method, path, response.status, message, reason)
+
+
+def _load(kubeconfig: Path, context: str | None) -> "tuple[Configuration, ssl.SSLContext]":
+    """Read a kubeconfig with the official client, and make the TLS context.
+
+    The official client writes keys that a kubeconfig holds as data to temporary files and removes them at exit, which a
+    killed process never does: here they live for the moment that OpenSSL needs to read them.
+    """
+    from kubernetes.client import Configuration  # noqa: PLC0415 -- 0.3 s, for those who need it
+    from kubernetes.config import ConfigException, load_kube_config  # noqa: PLC0415
+
+    configuration = Configuration()
+    with tempfile.TemporaryDirectory(prefix="harness-") as folder:
+        try:
+            load_kube_config(  # type: ignore[no-untyped-call]
+                str(kubeconfig),
+                context=context,
+                client_configuration=configuration,
+                persist_config=False,
+                temp_file_path=folder,
+            )
+            tls = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+            if not configuration.verify_ssl:
+                tls.check_hostname = False
+                tls.verify_mode = ssl.CERT_NONE
+            if configuration.cert_file:
+                tls.load_cert_chain(configuration.cert_file, configuration.key_file)
+        except (ConfigException, OSError, ValueError) as error:
+            named = f", context {context}" if context else ""
+            raise SettingsError(f"the kubeconfig {kubeconfig}{named} cannot be used: {error}") from error
+    return configuration, tls

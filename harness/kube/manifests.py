@@ -1,0 +1,222 @@
+"""Manifests: a folder of YAML as the objects that will be applied, all that is wrong said before a cluster sees any.
+
+A folder is either plain (every YAML and JSON file below it), or holds a kustomization, which kubectl renders. Errors name
+file, line and object either way: kustomize says which file an object came from.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from harness.errors import CommandError, ManifestError
+from harness.kube.kubectl import JsonObject, Kubectl
+from harness.kube.schemas import UnknownKind, problems
+from harness.kube.sources import FieldPath, Source, read_file, read_text, subject_of
+
+Render = Callable[[Path], str]
+"""Renders the kustomization in a folder to YAML. Raises CommandError."""
+
+_KUSTOMIZATIONS: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+_ORIGIN: Final = "config.kubernetes.io/origin"
+_SUFFIXES: Final = {".yaml", ".yml", ".json"}
+_LISTS_OF_FILES: Final = ("resources", "components")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One object as it will be applied, the file and line it stands at, and what could not be checked, if anything."""
+
+    object: JsonObject
+    file: Path
+    line: int
+    note: str = ""
+
+    @property
+    def subject(self) -> str:
+        """``Kind/name``."""
+        return subject_of(self.object)
+
+
+def kustomize(kubectl: Kubectl) -> Render:
+    """Rendering by ``kubectl kustomize``, which speaks to no cluster."""
+    return lambda folder: kubectl.run("kustomize", str(folder))
+
+
+def kustomization_of(folder: Path) -> Path | None:
+    """The kustomization file that a folder holds, if any."""
+    return next((folder / name for name in _KUSTOMIZATIONS if (folder / name).is_file()), None)
+
+
+def load(
+    folder: Path,
+    render: Render | None = None,
+    *,
+    images: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> list[Manifest]:
+    """The objects of a folder (or of one file), in the order in which they can be applied: namespaces first.
+
+    ``render`` is needed for a kustomization, and for ``images`` (name -> tag to use) and ``labels`` (added to every
+    object's metadata, never to selectors and pod templates). Raises ManifestError, which lists everything that is wrong.
+    """
+    if not folder.exists():
+        raise ManifestError(str(folder), "", "there is no such folder")
+    kustomization = kustomization_of(folder) if folder.is_dir() else None
+    sources = _kustomized(kustomization) if kustomization else _plain(folder)
+    if render and (kustomization or images or labels):
+        sources = _rendered(
+            folder,
+            sources,
+            render,
+            is_kustomization=kustomization is not None,
+            images=images or {},
+            labels=labels or {},
+        )
+    elif kustomization or images or labels:
+        raise ManifestError(str(kustomization or folder), "", "needs kubectl to be rendered, and none is at hand")
+    if not sources:
+        raise ManifestError(str(folder), "", "holds no Kubernetes object")
+    return _checked(sources)
+
+
+def _plain(folder: Path) -> list[Source]:
+    """The objects of every file below a folder; hidden files and files of kustomize and Helm are none."""
+    if folder.is_file():
+        return read_file(folder)
+    if (folder / "Chart.yaml").is_file():
+        problem = "is a Helm chart: render it first (`helm template … > rendered.yaml`), and give that file"
+        raise ManifestError(str(folder), "", problem)
+    return [source for file in _files(folder) for source in read_file(file)]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for file in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+        if file.suffix in _SUFFIXES and file.is_file() and not hidden and file.name not in _KUSTOMIZATIONS:
+            yield file
+
+
+def _kustomized(kustomization: Path) -> list[Source]:
+    """The objects of the files that a kustomization names, before it changes them. Raises ManifestError.
+
+    kustomize's own message for a missing or broken file names no line; so they are read first.
+    """
+    found: list[Source] = []
+    for document in read_file(kustomization):
+        for kind in _LISTS_OF_FILES:
+            for index, entry in enumerate(document.object.get(kind) or ()):
+                found += _entry(document, (kind, index), str(entry))
+    return found
+
+
+def _entry(document: Source, path: FieldPath, entry: str) -> list[Source]:
+    """What one entry of a kustomization's ``resources`` names."""
+    target = document.file.parent / entry
+    if target.is_file():
+        return read_file(target)
+    nested = kustomization_of(target)
+    if nested:
+        return _kustomized(nested)
+    if target.is_dir():
+        problem = f"names the folder {entry}, which holds no kustomization"
+    elif "://" in entry or "?ref=" in entry or entry.startswith(("github.com/", "git@")):
+        return []  # somebody's repository: kustomize fetches it
+    else:
+        problem = f"names {entry}, which does not exist"
+    raise ManifestError(document.where(path), "", problem)
+
+
+def _rendered(
+    folder: Path,
+    sources: Sequence[Source],
+    render: Render,
+    *,
+    is_kustomization: bool,
+    images: Mapping[str, str],
+    labels: Mapping[str, str],
+) -> list[Source]:
+    """The objects as kustomize renders them under an overlay of ours, each with the place that it came from."""
+    with tempfile.TemporaryDirectory(prefix="harness-") as name:
+        overlay = Path(name).resolve()
+        if is_kustomization:
+            resources = [os.path.relpath(folder.resolve(), overlay)]
+        else:
+            resources = [f"{index}.yaml" for index in range(len(sources))]
+            for resource, source in zip(resources, sources, strict=True):
+                _write(overlay / resource, source.object)
+        _write(overlay / "kustomization.yaml", _overlay(resources, images, labels))
+        try:
+            text = render(overlay)
+        except CommandError as error:
+            told = error.output.replace(f"{overlay}/", "").strip()
+            raise ManifestError(str(kustomization_of(folder) or folder), "", f"cannot be rendered: {told}") from error
+        bodies = [source.object for source in read_text(text, folder)]
+        return [_placed(body, folder, overlay, sources) for body in bodies]
+
+
+def _write(file: Path, body: JsonObject) -> None:
+    file.write_text(json.dumps(body), encoding="utf-8")  # JSON is YAML that no version of it reads otherwise
+
+
+def _overlay(resources: Sequence[str], images: Mapping[str, str], labels: Mapping[str, str]) -> JsonObject:
+    return {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": list(resources),
+        "images": [{"name": name, "newTag": tag} for name, tag in sorted(images.items())],
+        "labels": [{"pairs": dict(labels), "includeSelectors": False, "includeTemplates": False}] if labels else [],
+        "sortOptions": {"order": "legacy"},  # namespaces first, webhooks last
+        "buildMetadata": ["originAnnotations"],
+    }
+
+
+def _placed(body: JsonObject, folder: Path, overlay: Path, sources: Sequence[Source]) -> Source:
+    """A rendered object with the place of the document that it was made from; kustomize's note of it is taken off."""
+    meta = body.get("metadata", {})
+    origin = (meta.get("annotations") or {}).pop(_ORIGIN, "")
+    if "annotations" in meta and not meta["annotations"]:
+        del meta["annotations"]
+    named = next(
+        (line.partition(": ")[2] for line in origin.splitlines() if line.startswith(("path: ", "configuredIn: "))), ""
+    )
+    file = (overlay / named).resolve() if named else kustomization_of(folder) or folder
+    if file.parent == overlay and file.stem.isdigit():  # a copy of a plain document
+        source = sources[int(file.stem)]
+        return Source(body, source.file, source.line, source.lines)
+    for source in sources:
+        if source.file.resolve() == file and subject_of(source.object) == subject_of(body):
+            return Source(body, source.file, source.line, source.lines)
+    shown = next((source.file for source in sources if source.file.resolve() == file), file)
+    return Source(body, shown, 1)  # generated, or renamed by the kustomization
+
+
+def _checked(sources: Sequence[Source]) -> list[Manifest]:
+    manifests: list[Manifest] = []
+    wrong: list[tuple[str, str, str]] = []
+    seen: dict[tuple[str, ...], Source] = {}
+    for source in sources:
+        note = ""
+        try:
+            wrong += [(source.where(path), subject_of(source.object), told) for path, told in problems(source.object)]
+        except UnknownKind as kind:
+            note = f"{kind} is a custom resource: its fields could not be checked"
+        if not wrong:
+            first = seen.setdefault(_identity(source.object), source)
+            if first is not source:
+                wrong.append((source.where(), subject_of(source.object), f"is defined already, at {first.where()}"))
+        manifests.append(Manifest(source.object, source.file, source.line, note))
+    if wrong:
+        (where, subject, told), *others = wrong
+        more = "".join(f"\n{place}: {name}: {problem}" for place, name, problem in others)
+        raise ManifestError(where, subject, told + more)
+    return manifests
+
+
+def _identity(body: JsonObject) -> tuple[str, ...]:
+    """Group, kind, namespace, name: what no two objects share."""
+    group = body["apiVersion"].rpartition("/")[0]
+    return group, body["kind"], body["metadata"].get("namespace", ""), body["metadata"]["name"]
