@@ -13,5 +13,4 @@ import (
 	_ "github.com/opencontainers/runc"
 	_ "github.com/traefik/traefik/v3/cmd/traefik"
 	_ "sigs.k8s.io/metrics-server/cmd/metrics-server"
-	_ "sigs.k8s.io/sig-storage-lib-external-provisioner/v13/controller"
 )

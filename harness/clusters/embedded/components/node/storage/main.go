@@ -106,9 +106,10 @@ func (p *provisioner) Provision(
 			PersistentVolumeSource: core.PersistentVolumeSource{HostPath: &core.HostPathVolumeSource{
 				Path: filepath.Join(p.root.Name(), options.PVName), Type: &kind,
 			}},
+			// By label: the scheduler and the kubelet look at no field of the node here.
 			NodeAffinity: &core.VolumeNodeAffinity{Required: &core.NodeSelector{
-				NodeSelectorTerms: []core.NodeSelectorTerm{{MatchFields: []core.NodeSelectorRequirement{{
-					Key: "metadata.name", Operator: core.NodeSelectorOpIn, Values: []string{options.SelectedNodeName},
+				NodeSelectorTerms: []core.NodeSelectorTerm{{MatchExpressions: []core.NodeSelectorRequirement{{
+					Key: core.LabelHostname, Operator: core.NodeSelectorOpIn, Values: []string{options.SelectedNodeName},
 				}}}},
 			}},
 		},
