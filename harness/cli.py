@@ -1,6 +1,6 @@
 """The commands: ``python -m harness up | down | status | doctor | deploy | destroy | kubectl``.
 
-Exit status: 0 done, 1 failed (one message says why), 2 the command line is wrong, 130 Ctrl-C; ``kubectl`` gives its own.
+Exit status: 0 done, 1 failed (a message says why), 2 the command line is wrong, 130 Ctrl-C; ``kubectl`` gives its own.
 """
 
 import argparse

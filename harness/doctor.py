@@ -54,7 +54,7 @@ class Missing(Exception):
 
 @dataclass(frozen=True)
 class Check:
-    """One prerequisite. ``probe`` returns what it found or raises Missing; without an optional one a run still passes."""
+    """One prerequisite. ``probe`` returns what it found or raises Missing; a run passes without an optional one."""
 
     name: str
     probe: Callable[[], str]
