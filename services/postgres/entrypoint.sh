@@ -62,6 +62,10 @@ EOF
     sync "$volume"
 fi
 
+# Whoever holds the lock knows that no server runs here, so what a killed one left is stale. PostgreSQL itself would only ask whether
+# the process id in it lives, and in a new pod that is somebody else.
+rm -f "$PGDATA/postmaster.pid" "$sockets/.s.PGSQL.${PGPORT:-5432}.lock"
+
 # The settings come with the image, not with the volume: a new image brings new ones.
 "$bin/postgres" -D "$PGDATA" -c config_file="$here/postgresql.conf" -c hba_file="$here/pg_hba.conf" \
     -c unix_socket_directories="$sockets" &

@@ -106,6 +106,9 @@ class Database:
                         lost = await _settings_that_lose_commits(connection)
                         if not lost:
                             await migrate(connection, self._migrations)
+                    if lost:
+                        # A session keeps the settings it began with: look again with a new one.
+                        await self._pool.expire_connections()
                 why_not = f"the database would lose commits in a crash: {', '.join(lost)} must be on" if lost else ""
             except DatabaseUnavailable as error:
                 why_not = str(error)

@@ -47,8 +47,7 @@ def read_object(body: bytes) -> Mapping[str, object]:
     try:
         value = loads(body)
     except ValueError as error:
-        # The parser's words are kept, but never the text: it may hold what cannot be encoded again.
-        raise BadRequest(f"the body is not JSON: {type(error).__name__}") from None
+        raise BadRequest(f"the body is not JSON: {error}") from None
     if not isinstance(value, dict):
         raise BadRequest("the body is not a JSON object")
     return value

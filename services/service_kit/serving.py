@@ -89,6 +89,7 @@ async def _drain(
     except TimeoutError:
         _LOG.debug("drained for the whole time")
     closed = server.close()
+    _LOG.info("listener closed", extra={"connections": len(server.connections)})
     deadline = asyncio.get_running_loop().time() + FINISH_SECONDS
     while server.connections and asyncio.get_running_loop().time() < deadline:
         for connection in tuple(server.connections):

@@ -1,0 +1,109 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from signal import SIGTERM
+
+import httpx
+import pytest
+
+from .conftest import query
+from .fake_provider import FakeProvider, after
+from .processes import Service, Volume, a_database, a_service, wait_until
+
+
+def status(url: str) -> int:
+    return httpx.get(url, timeout=15).status_code
+
+
+def test_sigterm_fails_readiness_first_then_drains_and_finishes_what_was_begun(
+    invoices: httpx.Client, provider: FakeProvider, invoice_db: Volume, output: Path
+) -> None:
+    gate = threading.Event()
+    provider.behave = after(gate)
+    environment = invoice_db.service_environment() | {"PAYMENT_PROVIDER_URL": provider.url, "DRAIN_SECONDS": "1"}
+    with a_service("invoice_app", output, environment) as leaving, ThreadPoolExecutor(1) as pool:
+        call = pool.submit(httpx.post, f"{leaving.url}/invoices/pay", timeout=30)
+        wait_until(lambda: len(provider.asked) == 3, "the provider is asked")
+        leaving.process.signal(SIGTERM)
+        leaving.process.wait_for('"draining"')
+        with httpx.Client(base_url=leaving.url) as client:
+            assert client.get("/readyz").status_code == 503
+            assert client.get("/healthz").status_code == 200
+            served = client.get("/invoices")
+        assert (served.status_code, served.headers["connection"]) == (200, "close")
+        leaving.process.wait_for("listener closed")
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{leaving.url}/invoices")
+        gate.set()
+        assert call.result().json()["paid"] == ["I1", "I2", "I3"]
+        assert leaving.process.child.wait(10) == 0
+    assert query(invoice_db, "SELECT count(*) FROM invoices WHERE is_paid")[0][0] == 3
+
+
+def test_replicas_that_start_at_once_migrate_once(tmp_path: Path) -> None:
+    with a_database("fresh") as volume:
+        environment = volume.service_environment() | {"PAYMENT_PROVIDER_URL": "http://127.0.0.1:1"}
+        with (
+            a_service("invoice_app", tmp_path / "a", environment, ready=False) as one,
+            a_service("invoice_app", tmp_path / "b", environment, ready=False) as two,
+        ):
+            wait_until(lambda: one.ready() and two.ready(), "both ready")
+            said = one.process.said() + two.process.said()
+        assert said.count('"migration applied"') == 2
+        assert query(volume, "SELECT count(*) FROM invoices")[0][0] == 3
+
+
+def test_a_database_that_may_lose_commits_is_refused_until_it_is_mended(payments_db: Volume, output: Path) -> None:
+    query(payments_db, "ALTER ROLE CURRENT_USER SET synchronous_commit = off")
+    try:
+        with a_service("payment_provider", output, payments_db.service_environment(), ready=False) as service:
+            service.process.wait_for("would lose commits in a crash: synchronous_commit must be on")
+            refused = httpx.get(f"{service.url}/readyz")
+            assert (refused.status_code, "synchronous_commit" in refused.json()["error"]) == (503, True)
+            assert status(f"{service.url}/payments") == 503
+            assert status(f"{service.url}/healthz") == 200
+            query(payments_db, "ALTER ROLE CURRENT_USER RESET synchronous_commit")
+            wait_until(service.ready, "ready once the setting is right")
+    finally:
+        query(payments_db, "ALTER ROLE CURRENT_USER RESET synchronous_commit")
+
+
+def test_a_database_that_goes_away_and_comes_back(output: Path) -> None:
+    with a_database("shaky") as volume:
+        with a_service("payment_provider", output, volume.service_environment()) as service:
+            second = volume.start()  # waits for the first server's lock, then takes its place
+            try:
+                second.wait_for("waiting until it has ended")
+                query(volume, "SELECT 1")
+                end_server(volume)
+                second.wait_for("ready to accept connections", seconds=30)
+                wait_until(service.ready, "ready with the new server")
+                assert status(f"{service.url}/payments") == 200
+                second.stop()
+                assert not service.ready()
+                answer = httpx.get(f"{service.url}/payments", timeout=15)
+                assert (answer.status_code, "database" in answer.json()["error"]) == (503, True)
+                assert status(f"{service.url}/healthz") == 200
+            finally:
+                second.kill()
+
+
+def end_server(volume: Volume) -> None:
+    """Stop the server fast, by the process id it wrote."""
+    import os  # noqa: PLC0415
+    from signal import SIGINT  # noqa: PLC0415
+
+    os.kill(int((volume.folder / "pgdata" / "postmaster.pid").read_text().split()[0]), SIGINT)
+
+
+def test_a_second_service_on_the_same_port_says_so_and_fails(
+    payment_provider: Service, payments_db: Volume, output: Path
+) -> None:
+    port = payment_provider.url.rsplit(":", 1)[1]
+    with (
+        pytest.raises(AssertionError, match="cannot serve"),
+        a_service(
+            "payment_provider", output, payments_db.service_environment() | {"PORT": port}, ready=False
+        ) as second,
+    ):  # noqa: E501
+        assert second.process.child.wait(10) == 1

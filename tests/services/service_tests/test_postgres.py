@@ -1,0 +1,83 @@
+import os
+from signal import SIGKILL, SIGTERM
+
+import pytest
+
+from .conftest import query
+from .processes import Process, Volume, a_volume, wait_until
+
+
+def ready(server: Process) -> None:
+    server.wait_for("ready to accept connections", seconds=30)
+
+
+@pytest.mark.parametrize("name", ["POSTGRES_DB", "POSTGRES_USER", "POSTGRES_PASSWORD", "PGDATA"])
+def test_a_missing_variable_is_named_in_one_line(name: str) -> None:
+    with a_volume("db") as volume:
+        server = volume.start(**{name: ""})
+        assert server.child.wait(10) == 2
+        assert server.said() == f"postgres entrypoint: configuration error: {name} is not set\n"
+
+
+def test_the_superuser_may_not_be_the_services_role() -> None:
+    with a_volume("db") as volume:
+        assert volume.start(POSTGRES_USER="postgres").child.wait(10) == 2
+
+
+def test_the_role_owns_its_database_and_is_no_superuser(invoice_db: Volume) -> None:
+    (row,) = query(invoice_db, "SELECT rolsuper, rolcreaterole FROM pg_roles WHERE rolname = current_user")
+    assert tuple(row) == (False, False)
+    names = ("fsync", "synchronous_commit", "full_page_writes", "password_encryption")
+    values = [query(invoice_db, "SELECT current_setting($1)", name)[0][0] for name in names]
+    assert values == ["on", "on", "on", "scram-sha-256"]
+
+
+def test_a_second_server_waits_for_the_volume_and_says_so() -> None:
+    with a_volume("db") as volume:
+        first = volume.start()
+        ready(first)
+        query(volume, "CREATE TABLE kept AS SELECT 1 AS one")
+        second = volume.start()
+        second.wait_for("waiting until it has ended")
+        # SIGKILL of the script alone, as of a pod deleted by force: the server lives on and keeps the lock.
+        os.kill(first.child.pid, SIGKILL)
+        first.child.wait(10)
+        assert query(volume, "SELECT one FROM kept")[0][0] == 1
+        assert "ready to accept connections" not in second.said()
+        os.killpg(first.child.pid, SIGKILL)
+        ready(second)
+        assert query(volume, "SELECT one FROM kept")[0][0] == 1
+        assert second.stop() == 0
+
+
+def test_an_initdb_killed_at_any_moment_is_begun_anew() -> None:
+    with a_volume("db") as volume:
+        for moment in ("making a new database cluster", "creating configuration files", "post-bootstrap"):
+            server = volume.start()
+            server.wait_for(moment)
+            server.kill()
+            wait_until(lambda: not (volume.folder / "pgdata").exists(), "nothing half made is in place", seconds=0.1)
+        server = volume.start()
+        ready(server)
+        assert query(volume, "SELECT current_database()")[0][0] == "db"
+        assert not (volume.folder / "initdb.unfinished").exists()
+        assert server.stop() == 0
+
+
+def test_sigterm_ends_the_server_fast_though_a_client_is_connected(payments_db: Volume) -> None:
+    import asyncio  # noqa: PLC0415
+
+    import asyncpg  # noqa: PLC0415
+
+    with a_volume("db") as volume:
+        server = volume.start()
+        ready(server)
+
+        async def stop_with_a_client() -> None:
+            connection = await asyncpg.connect(**volume.dsn())
+            server.signal(SIGTERM)
+            assert await asyncio.to_thread(server.child.wait, 5) == 0
+            connection.terminate()
+
+        asyncio.run(stop_with_a_client())
+        assert "database system is shut down" in server.said()
