@@ -139,7 +139,10 @@ def totals(session: nox.Session) -> None:
             outcomes[outcome] = outcomes.get(outcome, 0) + number
     passed = outcomes.get("passed", 0) + outcomes.get("xfailed", 0)
     failed = sum(outcomes.get(outcome, 0) for outcome in ("failed", "error", "xpassed"))
-    print(f"{passed} passed, {failed} failed, {outcomes.get('skipped', 0)} skipped", flush=True)
+    line = f"{passed} passed, {failed} failed, {outcomes.get('skipped', 0)} skipped"
+    (ROOT / CI_ARTIFACTS).mkdir(parents=True, exist_ok=True)
+    (ROOT / CI_ARTIFACTS / "totals").write_text(line + "\n")
+    print(line, flush=True)
     if failed:
         session.error("not everything passed")
 

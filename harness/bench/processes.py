@@ -1,0 +1,55 @@
+"""The memory of a cluster: all processes in its PID namespace and those nested in it, read from /proc."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process: its parent, and how many PID namespaces deep it lies."""
+
+    pid: int
+    parent: int
+    depth: int
+
+
+def processes(proc: Path = PROC) -> dict[int, Process]:
+    """All processes that can be seen; one that ends meanwhile is left out."""
+    found = {}
+    for folder in proc.glob("[0-9]*"):
+        try:
+            lines = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines() if ":" in line)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        pid = int(folder.name)
+        found[pid] = Process(pid, int(lines["PPid"]), len(lines["NSpid"].split()))
+    return found
+
+
+def cluster_of(member: int, all_processes: Mapping[int, Process]) -> set[int]:
+    """The processes of the outermost PID namespace that ``member`` shares with its forebears below this one's."""
+    here = min(one.depth for one in all_processes.values())
+    root = all_processes[member]
+    while root.parent in all_processes and all_processes[root.parent].depth > here:
+        root = all_processes[root.parent]
+    members = {root.pid}
+    while True:
+        more = {one.pid for one in all_processes.values() if one.parent in members} - members
+        if not more:
+            return members
+        members |= more
+
+
+def resident_mb(pids: Iterable[int], proc: Path = PROC) -> float:
+    """The memory that the processes hold together, in MB (10^6 bytes): a page that several share counts once (PSS)."""
+    total = 0
+    for pid in pids:
+        try:
+            text = (proc / str(pid) / "smaps_rollup").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        total += next((int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")), 0)
+    return total * 1024 / 1e6
