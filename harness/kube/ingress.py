@@ -144,7 +144,7 @@ def _port_diagnoses(snapshot: Snapshot, ingress: JsonObject, route: _Route, serv
         yield _says(
             ingress,
             rule,
-            f"{unanswered}the Service {route.service} has no endpoints, as no pod matches its selector"
+            f"{unanswered}the Service {route.service} has no endpoints: no pod matches its selector"
             f" {selector or '(none)'}",
             "correct the Service's selector or the pods' labels, or deploy the pods",
         )

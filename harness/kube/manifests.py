@@ -1,7 +1,7 @@
 """Manifests: a folder of YAML as the objects that will be applied, all that is wrong said before a cluster sees any.
 
-A folder is either plain (every YAML and JSON file below it), or holds a kustomization, which kubectl renders. Errors name
-file, line and object either way: kustomize says which file an object came from.
+A folder is either plain (every YAML and JSON file below it), or holds a kustomization, which kubectl renders. Errors
+name file, line and object either way: kustomize says which file an object came from.
 """
 
 import json
@@ -60,8 +60,8 @@ def load(
 ) -> list[Manifest]:
     """The objects of a folder (or of one file), in the order in which they can be applied: namespaces first.
 
-    ``render`` is needed for a kustomization, and for ``images`` (name -> tag to use) and ``labels`` (added to every
-    object's metadata, never to selectors and pod templates). Raises ManifestError, which lists everything that is wrong.
+    ``render`` is needed for a kustomization, and for ``images`` (name -> tag) and ``labels`` (added to every object's
+    metadata, never to selectors and pod templates). Raises ManifestError, which lists everything that is wrong.
     """
     if not folder.exists():
         raise ManifestError(str(folder), "", "there is no such folder")

@@ -1,7 +1,7 @@
 """YAML files as the objects they hold, each field with its line.
 
-Read as Kubernetes reads them, by the rules of YAML 1.1 (``0644`` is octal, ``yes`` is true), less what its parser leaves
-out: times and numbers to the base of 60 stay text. A key given twice is an error here.
+Read as Kubernetes reads them, by the rules of YAML 1.1 (``0644`` is octal, ``yes`` is true), less what its parser
+leaves out: times and numbers to the base of 60 stay text. A key given twice is an error here.
 """
 
 import re
