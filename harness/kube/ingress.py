@@ -151,7 +151,7 @@ def _port_diagnoses(snapshot: Snapshot, ingress: JsonObject, route: _Route, serv
 
 
 def _ready(one: JsonObject) -> bool:
-    """Whether a slice has a ready endpoint. One that does not say is ready (discovery.k8s.io/v1, EndpointConditions)."""
+    """Whether a slice has a ready endpoint: one that does not say is (discovery.k8s.io/v1, EndpointConditions)."""
     return any(end.get("conditions", {}).get("ready") is not False for end in one.get("endpoints") or ())
 
 
