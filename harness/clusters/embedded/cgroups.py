@@ -20,7 +20,20 @@ class Hierarchy:
     controllers: tuple[str, ...]
 
 
-NOT_CONTROLLERS = frozenset({"rw", "ro", "xattr", "clone_children", "noprefix", "none", "release_agent", "relatime"})
+NOT_CONTROLLERS = frozenset(
+    {
+        "rw",
+        "ro",
+        "xattr",
+        "clone_children",
+        "cpuset_v2_mode",
+        "favordynmods",
+        "noprefix",
+        "none",
+        "relatime",
+        "seclabel",
+    }
+)
 
 
 def hierarchies(mountinfo: str) -> list[Hierarchy]:
@@ -31,7 +44,8 @@ def hierarchies(mountinfo: str) -> list[Hierarchy]:
         kind, _, options = after.split(" ", 2)
         if kind not in {"cgroup", "cgroup2"}:
             continue
-        controllers = () if kind == "cgroup2" else tuple(o for o in options.split(",") if o not in NOT_CONTROLLERS)
+        given = [] if kind == "cgroup2" else options.split(",")
+        controllers = tuple(o for o in given if o not in NOT_CONTROLLERS and not o.startswith("release_agent="))
         found.setdefault(controllers, Hierarchy(Path(before.split(" ")[4]), controllers))
     return list(found.values())
 

@@ -88,16 +88,16 @@ def is_whole(folder: Path) -> bool:
         seal = json.loads((folder / "seal.json").read_text())
     except (FileNotFoundError, ValueError):
         return False
-    return bool(seal == _seal(folder))
+    return (folder / "data").is_dir() and bool(seal == _seal(folder))
 
 
 def _seal(folder: Path) -> dict[str, str]:
-    """A hash over every file's path, size and mode, and one over the contents of the databases."""
+    """A hash over every file's path, size, mode and time of change, and one over the contents of the databases."""
     listing = hashlib.sha256()
     found = subprocess.run(
-        ["find", "data", "-printf", r"%P %s %m %y\n"], cwd=folder, capture_output=True, check=True
+        ["find", "data", "-printf", r"%P %s %m %T@ %y\n"], cwd=folder, capture_output=True, check=True
     ).stdout
-    # A directory's size is the file system's affair.
+    # A directory's size is the file system's affair. A file's time tells of a write through a clone's hard link.
     for line in sorted(found.splitlines()):
         listing.update(line if not line.endswith(b" d") else line.split(b" ")[0])
     contents = hashlib.sha256()
