@@ -1,6 +1,7 @@
 """Copies of the case's pods: the same program under other circumstances."""
 
 import base64
+import functools
 from typing import Any
 
 from harness.case import Case
@@ -18,6 +19,8 @@ def copy_of(case: Case, service: str, *, home: str, into: str, labels: dict[str,
     spec: dict[str, Any] = {key: value for key, value in template["spec"].items() if key != "serviceAccountName"}
     spec.pop("serviceAccount", None)
     [container] = spec["containers"]
+    spec["terminationGracePeriodSeconds"] = 1
+    container.pop("lifecycle", None)
     variables = _environment(case, container, home) | changed
     container.pop("envFrom", None)
     container["env"] = [{"name": name, "value": value} for name, value in variables.items()]
@@ -31,15 +34,19 @@ def copy_of(case: Case, service: str, *, home: str, into: str, labels: dict[str,
 
 
 def _environment(case: Case, container: JsonObject, home: str) -> dict[str, str]:
-    kubectl = case.cluster.kubectl
+    @functools.cache
+    def data(kind: str, name: str) -> dict[str, str]:
+        found: dict[str, str] = case.cluster.kubectl.get(kind, name, namespace=home)["data"]
+        return found
+
     variables: dict[str, str] = {}
     for source in container.get("envFrom", []):
-        variables |= kubectl.get("configmap", source["configMapRef"]["name"], namespace=home)["data"]
+        variables |= data("configmap", source["configMapRef"]["name"])
     for variable in container.get("env", []):
         reference = variable.get("valueFrom", {}).get("secretKeyRef")
         if reference is not None:
-            secret = kubectl.get("secret", reference["name"], namespace=home)["data"]
-            variables[variable["name"]] = base64.b64decode(secret[reference["key"]]).decode()
+            encoded = data("secret", reference["name"])[reference["key"]]
+            variables[variable["name"]] = base64.b64decode(encoded).decode()
         else:
             variables[variable["name"]] = variable.get("value", "copy")
     return variables

@@ -74,7 +74,7 @@ def diagnosed(case: Case, module_namespace: str) -> Iterator[dict[str, Said]]:
         ("runs-as-root", "container app", "runs as root, and the pod says runAsNonRoot: true", "runAsUser"),
         ("cannot-be-pulled", "container app", "cannot be pulled", "load the image onto the node"),
         ("crash-loop", "container app", "DATABASE_HOST is not set", "log"),
-        ("failing-probe", "container app", "readinessProbe", "8080"),
+        ("failing-probe", "container app", ":8080/readyz) fails", "readinessProbe"),
         ("unschedulable", "pod unschedulable", "cpu", "request"),
         ("leads-nowhere", "ingress/leads-nowhere", "app=misspelt", "selector"),
     ],

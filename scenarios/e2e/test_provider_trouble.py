@@ -17,6 +17,7 @@ from scenarios.copies import copy_of, ingress_for, service_for
 pytestmark = pytest.mark.xdist_group("case")
 
 PROVIDER = ("--namespace", "payments")
+SELECTED = "app.kubernetes.io/name=payment-provider,app.kubernetes.io/component=app"
 STAND_IN = Path(__file__).parent / "stand_in.py"
 TROUBLES = ("slow", "cut", "html", "shape", "error")
 EVERY_INVOICE = {f"{trouble}-1" for trouble in TROUBLES}
@@ -42,14 +43,14 @@ def pays_all(case: Case) -> bool:
 
 
 def stand_in(image: str) -> JsonObject:
-    """A pod that misbehaves behind the provider's Service: it has the labels that the Service selects."""
+    """A pod that misbehaves as payment-provider. The provider's Service does not select it, until it is relabelled."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
             "name": "stand-in",
             "namespace": "payments",
-            "labels": {"app.kubernetes.io/name": "payment-provider", "app.kubernetes.io/component": "app"},
+            "labels": {"app.kubernetes.io/name": "payment-provider", "app.kubernetes.io/component": "stand-in"},
         },
         "spec": {
             "automountServiceAccountToken": False,
@@ -81,21 +82,20 @@ def stand_in(image: str) -> JsonObject:
 
 @contextmanager
 def provider_gone(case: Case) -> Iterator[None]:
-    """While this lasts there is no pod of payment-provider. Its autoscaler rests as long as the replicas are 0."""
+    """While this lasts no pod is payment-provider; a stand-in is ready, but not in its place.
+
+    The provider's autoscaler rests as long as the replicas are 0.
+    """
     kubectl = case.cluster.kubectl
-    pods = ("pods", *PROVIDER, "--selector", "app.kubernetes.io/name=payment-provider")
+    pods = ("pods", *PROVIDER, "--selector", SELECTED)
+    kubectl.apply(stand_in(case.prober_image))
     kubectl.run("scale", "deployment/payment-provider", *PROVIDER, "--replicas=0")
     try:
-        wait_until(
-            "the Deployment to have no replicas",
-            lambda: not kubectl.get("deployment", "payment-provider", namespace="payments")["status"].get("replicas"),
-            seconds=15,
-        )
-        kubectl.run("delete", *pods, "--grace-period=1", "--ignore-not-found")
+        kubectl.run("wait", *pods, "--for=delete", "--timeout=30s")
         yield
     finally:
-        kubectl.run("delete", "pod/stand-in", *PROVIDER, "--ignore-not-found", "--grace-period=0", "--force")
         kubectl.run("scale", "deployment/payment-provider", *PROVIDER, "--replicas=3")
+        kubectl.run("delete", "pod/stand-in", *PROVIDER, "--wait=false")
         kubectl.run("rollout", "status", "deployment/payment-provider", *PROVIDER, "--timeout=60s", seconds=65)
 
 
@@ -120,34 +120,29 @@ class Story:
 def story(case: Case) -> Story:
     """The provider goes, a stand-in comes, the provider is back: told once for all scenarios of this module."""
     kubectl = case.cluster.kubectl
+    values = ", ".join(f"('{invoice}', 7.5, 'EUR')" for invoice in EVERY_INVOICE)
     case.sql("payments-db", "DELETE FROM payments")
-    case.sql("invoice-db", "DELETE FROM invoices")
-    values = ", ".join(f"('{trouble}-1', 7.5, 'EUR')" for trouble in TROUBLES)
-    case.sql("invoice-db", f"INSERT INTO invoices (invoice_id, value, currency) VALUES {values}")  # noqa: S608
+    case.sql(
+        "invoice-db",
+        f"DELETE FROM invoices; INSERT INTO invoices (invoice_id, value, currency) VALUES {values}",  # noqa: S608
+    )
 
     with provider_gone(case):
         down = reasons(case.http.post("/invoices/pay", timeout=30))
-        kubectl.apply(stand_in(case.prober_image))
         kubectl.run("wait", *PROVIDER, "--for=condition=Ready", "pod/stand-in", "--timeout=30s")
+        kubectl.run("label", *PROVIDER, "pod/stand-in", "app.kubernetes.io/component=app", "--overwrite")
         misbehaved = wait_until(
             "the stand-in to be the provider for every invoice", lambda: reasons_of_the_stand_in(case), seconds=30
         )
         left_unpaid = unpaid(case)
     wait_until("a later call to pay them all", lambda: pays_all(case), seconds=30)
-    told = Story(
+    return Story(
         down,
         misbehaved,
         left_unpaid,
         {invoice["invoice_id"] for invoice in case.invoices() if invoice["is_paid"]},
         sorted(payment["invoice_id"] for payment in case.payments()),
     )
-    case.sql("payments-db", "DELETE FROM payments")
-    case.sql(
-        "invoice-db",
-        "DELETE FROM invoices; INSERT INTO invoices (invoice_id, value, currency)"
-        " VALUES ('I1', 12.15, 'EUR'), ('I2', 10.25, 'GBP'), ('I3', 66.13, 'DKK')",
-    )
-    return told
 
 
 def test_while_the_provider_is_down_the_answer_says_for_every_invoice_that_it_cannot_be_reached(story: Story) -> None:
@@ -204,9 +199,8 @@ def astray(case: Case) -> Iterator[dict[str, str]]:
         )
         yield {"Host": host}
     finally:
-        for part in made:
-            thing = f"{part['kind'].lower()}/{part['metadata']['name']}"
-            kubectl.run("delete", thing, "--namespace", "invoice", "--ignore-not-found", "--grace-period=1")
+        things = [f"{part['kind'].lower()}/{part['metadata']['name']}" for part in made]
+        kubectl.run("delete", *things, "--namespace", "invoice", "--ignore-not-found", "--wait=false")
 
 
 def test_a_wrong_provider_url_gives_a_clear_answer_and_loses_nothing(books: Case, astray: dict[str, str]) -> None:

@@ -58,9 +58,9 @@ def pods_of(case: Case, service: str, namespace: str) -> list[JsonObject]:
 
 
 def test_from_outside_the_invoices_are_reachable_through_the_ingress(
-    case: Case, outside: Outside, ingress: str
+    books: Case, outside: Outside, ingress: str
 ) -> None:
-    request = {"method": "GET", "url": f"{ingress}/invoices", "headers": {"Host": case.host}}
+    request = {"method": "GET", "url": f"{ingress}/invoices", "headers": {"Host": books.host}}
 
     [answer] = fetch(outside, [request])
 
