@@ -1,4 +1,4 @@
-"""Two databases and two services for the whole session; each test begins with the three first invoices and no payment."""
+"""Two databases and two services for the session; each test begins with the three first invoices and no payment."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -12,7 +12,13 @@ import pytest
 from .fake_provider import FakeProvider, a_fake_provider, pay
 from .processes import Service, Volume, a_database, a_service
 
-FIRST = "('I1', 12.15, 'EUR'), ('I2', 10.25, 'GBP'), ('I3', 66.13, 'DKK')"
+RESET = """
+    WITH gone AS (DELETE FROM invoices WHERE invoice_id NOT IN ('I1', 'I2', 'I3'))
+    INSERT INTO invoices (invoice_id, value, currency)
+    VALUES ('I1', 12.15, 'EUR'), ('I2', 10.25, 'GBP'), ('I3', 66.13, 'DKK')
+    ON CONFLICT (invoice_id) DO UPDATE
+    SET is_paid = false, payment_id = NULL, claimed_by = NULL, claimed_until = NULL
+"""
 Query = Callable[..., list[Any]]
 
 
@@ -73,13 +79,6 @@ def running_misled_app(
             yield service, fake
 
 
-def _reset_invoices(volume: Volume) -> None:
-    query(
-        volume,
-        f"WITH gone AS (DELETE FROM invoices WHERE invoice_id NOT IN ('I1', 'I2', 'I3')) INSERT INTO invoices (invoice_id, value, currency) VALUES {FIRST} ON CONFLICT (invoice_id) DO UPDATE SET is_paid = false, payment_id = NULL, claimed_by = NULL, claimed_until = NULL",
-    )  # noqa: E501, S608
-
-
 @pytest.fixture
 def payments(payment_provider: Service, payments_db: Volume) -> Iterator[httpx.Client]:
     """A client of the payment provider, which has no payment yet."""
@@ -91,7 +90,7 @@ def payments(payment_provider: Service, payments_db: Volume) -> Iterator[httpx.C
 @pytest.fixture
 def invoices(running_invoice_app: Service, invoice_db: Volume, payments: httpx.Client) -> Iterator[httpx.Client]:
     """A client of the invoice app, which has the three first invoices, unpaid."""
-    _reset_invoices(invoice_db)
+    query(invoice_db, RESET)
     with httpx.Client(base_url=running_invoice_app.url, timeout=30) as client:
         yield client
 
@@ -111,7 +110,7 @@ def misled(
     running_misled_app: tuple[Service, FakeProvider], provider: FakeProvider, invoice_db: Volume
 ) -> Iterator[httpx.Client]:
     """A client of the invoice app whose provider misbehaves."""
-    _reset_invoices(invoice_db)
+    query(invoice_db, RESET)
     with httpx.Client(base_url=running_misled_app[0].url, timeout=30) as client:
         yield client
 

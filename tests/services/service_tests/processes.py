@@ -56,7 +56,13 @@ class Process:
         return self.output.read_text(errors="replace")
 
     def wait_for(self, text: str, *, seconds: float = 15) -> None:
-        wait_until(lambda: text in self.said(), f"{text!r} in {self.said()!r}", seconds=seconds)
+        """Wait until the process has said the text; raises AssertionError with all that it said instead."""
+        deadline = time.monotonic() + seconds
+        while text not in self.said():
+            ended = self.child.poll() is not None and text not in self.said()
+            assert not ended, f"ended with {self.child.returncode} before it said {text!r}: {self.said()}"
+            assert time.monotonic() < deadline, f"waited {seconds} s in vain for {text!r} in: {self.said()}"
+            time.sleep(0.02)
 
     def signal(self, number: signal.Signals) -> None:
         self.child.send_signal(number)
@@ -162,8 +168,10 @@ class Service:
 
 
 @contextmanager
-def a_service(module: str, output: Path, environment: Mapping[str, str], *, ready: bool = True) -> Iterator[Service]:
-    """A running service on a free port; stopped afterwards, and the stop must be a clean one."""
+def a_service(
+    module: str, output: Path, environment: Mapping[str, str], *, ready: bool = True, clean: bool = True
+) -> Iterator[Service]:
+    """A running service on a free port; stopped afterwards, with status 0 if clean."""
     port = free_port()
     given = {"PATH": os.environ["PATH"], "PORT": str(port), "DRAIN_SECONDS": "0", **environment}
     service = Service(Process([sys.executable, "-m", f"services.{module}"], given, output), f"http://127.0.0.1:{port}")
@@ -171,6 +179,6 @@ def a_service(module: str, output: Path, environment: Mapping[str, str], *, read
         if ready:
             wait_until(service.ready, f"{module} ready; it said {service.process.said()}")
         yield service
-        assert service.process.stop() == 0, service.process.said()
+        assert service.process.stop() == 0 or not clean, service.process.said()
     finally:
         service.process.kill()

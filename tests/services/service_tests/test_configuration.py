@@ -51,5 +51,5 @@ def test_a_bad_variable_is_named_in_one_line_and_ends_the_process_with_status_2(
 
 @pytest.mark.parametrize("url", ["ftp://x", "http://", "http://a b", "http://x:port", "http://x/?q=1", "http://[x"])
 def test_what_is_no_http_url_is_refused(url: str) -> None:
-    with pytest.raises(ConfigurationError, match="^URL is"):
+    with pytest.raises(ConfigurationError, match=r"^URL is"):
         Environment({"URL": url}).http_url("URL")

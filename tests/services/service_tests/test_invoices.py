@@ -39,7 +39,13 @@ def test_adding_the_same_invoice_again_changes_nothing(invoices: httpx.Client) -
     assert exact(added) == exact(again) == {"InvoiceId": "A-1", "Value": "0.10", "Currency": "EUR", "IsPaid": False}
 
 
-@pytest.mark.parametrize("body", [b'{"InvoiceId":"I1","Value":12.16,"Currency":"EUR"}', b'{"InvoiceId":"I1","Value":12.15,"Currency":"USD"}'])  # fmt: skip
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"InvoiceId": "I1", "Value": 12.16, "Currency": "EUR"}',
+        b'{"InvoiceId": "I1", "Value": 12.15, "Currency": "USD"}',
+    ],
+)
 def test_adding_another_invoice_under_a_known_id_is_a_conflict(invoices: httpx.Client, body: bytes) -> None:
     answer = invoices.post("/invoices", content=body)
     assert answer.status_code == 409

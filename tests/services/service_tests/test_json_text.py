@@ -14,11 +14,23 @@ def test_a_decimal_survives_the_way_to_json_and_back_digit_by_digit(value: Decim
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b" \n", b"{", b"[]", b"null", b'"x"', b"1", b"NaN", b'{"a": Infinity}', b"\xff\xfe", b"[" * 60_000]
-    + [b'{"a": 1e999999999999999999999}'],
+    [
+        b"",
+        b" \n",
+        b"{",
+        b"[]",
+        b"null",
+        b'"x"',
+        b"1",
+        b"NaN",
+        b'{"a": Infinity}',
+        b"\xff\xfe",
+        b"[" * 60_000,
+        b'{"a": 1e999999999999999999999}',
+    ],
 )
 def test_what_is_no_json_object_is_a_bad_request(body: bytes) -> None:
-    with pytest.raises(BadRequest, match="^the body is"):
+    with pytest.raises(BadRequest, match=r"^the body is"):
         read_object(body)
 
 

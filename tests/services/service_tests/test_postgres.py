@@ -1,6 +1,8 @@
+import asyncio
 import os
 from signal import SIGKILL, SIGTERM
 
+import asyncpg
 import pytest
 
 from .conftest import query
@@ -65,10 +67,6 @@ def test_an_initdb_killed_at_any_moment_is_begun_anew() -> None:
 
 
 def test_sigterm_ends_the_server_fast_though_a_client_is_connected(payments_db: Volume) -> None:
-    import asyncio  # noqa: PLC0415
-
-    import asyncpg  # noqa: PLC0415
-
     with a_volume("db") as volume:
         server = volume.start()
         ready(server)

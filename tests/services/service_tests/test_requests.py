@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from .fake_provider import FakeProvider
-from .processes import Service, wait_until
+from .processes import Service
 
 
 def test_the_request_id_crosses_services_and_comes_back(misled: httpx.Client, provider: FakeProvider) -> None:
@@ -27,7 +27,7 @@ def test_each_log_line_is_json_and_names_its_request(
 ) -> None:
     invoices.post("/invoices/pay", headers={"X-Request-Id": "find-me"})
     for service in (running_invoice_app, payment_provider):
-        wait_until(lambda said=service.process.said: "find-me" in said(), "the request in the log")
+        service.process.wait_for("find-me")
         lines = [json.loads(line) for line in service.process.said().splitlines()]
         assert any(line.get("request_id") == "find-me" and line["message"] == "request" for line in lines)
 
