@@ -23,7 +23,10 @@ def where(tmp_path: Path) -> Layout:
 @pytest.fixture
 def process_of_the_folder(where: Layout) -> Iterator[subprocess.Popen[bytes]]:
     """A process that has the cluster's folder on its command line, as its supervisor has."""
-    with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()", str(where.folder)], stdin=-1) as one:
+    script = "import sys; print('ready', flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", script, str(where.folder)], stdin=-1, stdout=-1) as one:
+        assert one.stdout is not None
+        assert one.stdout.readline() == b"ready\n"
         yield one
         one.kill()
 

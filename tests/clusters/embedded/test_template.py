@@ -1,5 +1,4 @@
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -108,7 +107,7 @@ def test_a_clone_has_all_that_the_template_has(whole: Path) -> None:
 
 @pytest.mark.parametrize("path", [LAYER, BLOB])
 def test_content_is_shared_by_hard_links(whole: Path, path: str) -> None:
-    assert os.path.samefile(cloned(whole).data / path, whole / "data" / path)
+    assert (cloned(whole).data / path).samefile(whole / "data" / path)
 
 
 @pytest.mark.parametrize("path", DATABASES)
