@@ -9,16 +9,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from filelock import FileLock
-
 from harness.errors import BuildError, PrerequisiteError
-from harness.images.store import Image
+from harness.images.store import Image, hold_lock
 from harness.kube.kubectl import child_environment
 
 BUILD_SECONDS = 900.0
 PULL_SECONDS = 300.0
 # Steps of earlier builds, reused where nothing changed. Pruning takes them all, so it is done seldom.
 MOST_STORED = 200
+# Namespaces of its own: however buildah or we end, its mounts and children end too, and the lock is not left too soon.
+APART = (
+    *("setpriv", "--pdeathsig", "KILL", "--"),
+    *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
+)
 
 
 class Engine(Protocol):
@@ -70,11 +73,17 @@ class Buildah:
 
     def build(self, context: Path, base: str, reference: str, archive: Path) -> None:
         """See Engine; ``base`` was provided before."""
-        moving = f"localhost/built/{reference.rpartition(':')[0].rpartition('/')[2]}"
-        arguments = ["--isolation", "chroot", "--layers", "--pull-never", "--quiet", "--format", "docker"]
+        options = ["--isolation", "chroot", "--layers", "--force-rm", "--pull-never", "--quiet", "--format", "docker"]
+        built = archive.with_suffix(".id")
         with self._alone() as buildah:
-            _run([*buildah, "bud", *arguments, "--build-arg", f"BASE={base}", "--tag", moving, str(context)], reference)
-            _run([*buildah, "push", "--quiet", moving, f"docker-archive:{archive}:{reference}"], reference)
+            _run([*buildah, "rm", "--all"], reference)  # what a build that was killed left
+            given = ["--build-arg", f"BASE={base}", "--iidfile", str(built)]
+            _run([*buildah, "bud", *options, *given, str(context)], reference)
+            # By its id: a name in the storage would go into the archive as a second one.
+            _run(
+                [*buildah, "push", "--quiet", built.read_text().strip(), f"docker-archive:{archive}:{reference}"],
+                reference,
+            )
             stored = _run([*buildah, "images", "--quiet", "--all"], reference).split()
             if len(stored) > MOST_STORED:
                 _run([*buildah, "rmi", "--prune"], reference)
@@ -96,15 +105,15 @@ class Buildah:
         if os.geteuid():
             raise PrerequisiteError("buildah needs root here: run as root, or start Docker or Podman")
         self._folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._folder / "lock", timeout=BUILD_SECONDS):
+        with hold_lock(self._folder / "lock", "another process to end its builds"):
             roots = ["--root", str(self._folder / "root"), "--runroot", str(self._folder / "run")]
-            yield ["buildah", *roots, "--storage-driver", self._driver(roots)]
+            yield [*APART, "buildah", *roots, "--storage-driver", self._driver(roots)]
 
     def _driver(self, roots: Sequence[str]) -> str:
         """``overlay`` where the cache's file system carries it, else ``vfs``. Decided once for a storage."""
         chosen = self._folder / "driver"
         if not chosen.exists():
-            works = _succeeds(["buildah", *roots, "--storage-driver", "overlay", "images"], seconds=60)
+            works = _succeeds([*APART, "buildah", *roots, "--storage-driver", "overlay", "images"], seconds=60)
             chosen.write_text("overlay" if works else "vfs")
         return chosen.read_text()
 
@@ -131,7 +140,14 @@ def _run(command: Sequence[str], reference: str) -> str:
         )
     except subprocess.TimeoutExpired as expired:
         said = expired.stdout.decode(errors="replace") if isinstance(expired.stdout, bytes) else ""
-        raise BuildError(f"{reference}: `{command[0]}` did not end in {BUILD_SECONDS:.0f} s:\n{said[-2000:]}") from None
+        raise BuildError(
+            f"{reference}: `{_name(command)}` did not end in {BUILD_SECONDS:.0f} s:\n{said[-2000:]}"
+        ) from None
     if done.returncode:
-        raise BuildError(f"{reference} could not be built by {command[0]}:\n{done.stdout.strip()[-3000:]}")
+        raise BuildError(f"{reference} could not be built by {_name(command)}:\n{done.stdout.strip()[-3000:]}")
     return done.stdout
+
+
+def _name(command: Sequence[str]) -> str:
+    """The program that a command is about."""
+    return command[len(APART)] if command[: len(APART)] == list(APART) else command[0]

@@ -5,7 +5,8 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +49,20 @@ def sha256(file: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
+@contextmanager
+def hold_lock(file: Path, what: str) -> Iterator[None]:
+    """Hold a file lock for the block. Raises WaitTimeout, with ``what`` was waited for, after half an hour."""
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=LOCK_SECONDS)
+    except Timeout as timeout:
+        raise WaitTimeout(what, LOCK_SECONDS) from timeout
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 class Store:
     """The images in ``folder``: ``<name>/<hash>.tar``, each with its size and digest in ``<hash>.json``."""
 
@@ -86,12 +101,9 @@ class Store:
         if self.has(image):
             return image
         image.archive.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(image.archive.with_suffix(".lock"), timeout=LOCK_SECONDS):
-                if not self.has(image):
-                    self._write(image, write)
-        except Timeout as timeout:
-            raise WaitTimeout(f"another process to build {image.reference}", LOCK_SECONDS) from timeout
+        with hold_lock(image.archive.with_suffix(".lock"), f"another process to build {image.reference}"):
+            if not self.has(image):
+                self._write(image, write)
         return image
 
     def digest(self, file: Path) -> str:

@@ -7,9 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from filelock import FileLock
-
 from harness.errors import BuildError
+from harness.images.store import hold_lock
 from harness.kube.kubectl import child_environment
 
 PYTHON_VERSION = "3.11"
@@ -28,7 +27,7 @@ def wheelhouse(requirements: Path, cache: Path) -> Path:
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock"), timeout=SECONDS):
+    with hold_lock(folder.with_suffix(".lock"), f"another process to fetch the wheels of {requirements}"):
         if not folder.is_dir():
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as fresh:
                 wheels = Path(fresh) / "wheels"

@@ -1,0 +1,108 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.errors import BuildError
+from harness.images.recipe import Base, DebianBase, Recipe, copied_sources, debian_tag
+
+DEBIAN = DebianBase("base", "bookworm", ("python3",))
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    """A context with two services that share a package, one of which the Dockerfile builds."""
+    context = tmp_path / "services"
+    for file in ("app/main.py", "app/sub/deep.py", "kit/kit.py", "other/main.py"):
+        (context / file).parent.mkdir(parents=True, exist_ok=True)
+        (context / file).write_text(file)
+    requirements = context / "app" / "requirements.txt"
+    requirements.write_text("sanic==1\n")
+    dockerfile = context / "app" / "Dockerfile"
+    dockerfile.write_text("ARG BASE\nFROM $BASE\nCOPY wheelhouse/ /w\nCOPY app/ /app/\nCOPY kit/ /kit/\n")
+    return Recipe("harness.dev/app", dockerfile, context, Base("public", DEBIAN), requirements)
+
+
+def test_only_what_the_dockerfile_copies_goes_in(recipe: Recipe, tmp_path: Path) -> None:
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    (wheels / "sanic.whl").touch()
+    staged = tmp_path / "staged"
+    staged.mkdir()
+    recipe.stage(staged, wheels)
+    files = {str(file.relative_to(staged)) for file in staged.rglob("*") if file.is_file()}
+    expected = {"Dockerfile", "app/Dockerfile", "app/main.py", "app/requirements.txt", "app/sub/deep.py", "kit/kit.py"}
+    assert files == expected | {"wheelhouse/sanic.whl"}
+
+
+@pytest.mark.parametrize(
+    "file", ["app/main.py", "app/sub/deep.py", "kit/kit.py", "app/requirements.txt", "app/Dockerfile"]
+)
+def test_an_edit_of_a_file_that_goes_in_changes_the_tag(recipe: Recipe, file: str) -> None:
+    before = recipe.tag("base")
+    with (recipe.context / file).open("a") as edited:
+        edited.write("# edited\n")
+    assert recipe.tag("base") != before
+
+
+def test_an_edit_of_the_other_service_and_compiled_files_change_nothing(recipe: Recipe) -> None:
+    before = recipe.tag("base")
+    (recipe.context / "other" / "main.py").write_text("edited")
+    (recipe.context / "app" / "__pycache__").mkdir()
+    (recipe.context / "app" / "__pycache__" / "main.pyc").touch()
+    (recipe.context / "app" / "main.py").touch()
+    assert recipe.tag("base") == before
+
+
+def test_a_renamed_file_another_mode_base_or_name_change_the_tag(recipe: Recipe) -> None:
+    tags = {recipe.tag("base"), recipe.tag("other"), replace(recipe, repository="harness.dev/b").tag("base")}
+    (recipe.context / "app" / "main.py").chmod(0o755)
+    tags.add(recipe.tag("base"))
+    (recipe.context / "app" / "main.py").rename(recipe.context / "app" / "renamed.py")
+    tags.add(recipe.tag("base"))
+    assert len(tags) == 5
+
+
+def test_a_tag_is_a_valid_image_tag(recipe: Recipe) -> None:
+    assert len(recipe.tag("base")) == 16
+    assert int(recipe.tag("base"), 16) >= 0
+
+
+def test_another_list_of_packages_release_or_procedure_is_another_base() -> None:
+    bases = [DEBIAN, replace(DEBIAN, release="trixie"), replace(DEBIAN, packages=("python3", "tini"))]
+    assert len({*(debian_tag(base, "p") for base in bases), debian_tag(DEBIAN, "q")}) == 4
+
+
+def test_a_missing_source_is_named_with_its_dockerfile(recipe: Recipe) -> None:
+    (recipe.context / "kit" / "kit.py").unlink()
+    (recipe.context / "kit").rmdir()
+    with pytest.raises(BuildError, match=r"Dockerfile: COPY kit/: no such file in .*services"):
+        recipe.files()
+
+
+def test_copies_are_read_in_every_usual_form(tmp_path: Path) -> None:
+    dockerfile = tmp_path / "Dockerfile"
+    dockerfile.write_text(
+        "# COPY comment /\n"
+        "COPY --chown=1:1 one.py two.py \\\n"
+        "   # in between\n"
+        "   three/ /app/\n"
+        'copy ["with space.py", "/app/"]\n'
+        "COPY --from=build /opt /opt\n"
+        "RUN echo COPY not/this /there\n"
+    )
+    assert copied_sources(dockerfile) == ["one.py", "two.py", "three/", "with space.py"]
+
+
+@pytest.mark.parametrize("line", ["ADD a /a", "COPY $X /a", "COPY <<END /a"])
+def test_what_cannot_be_told_is_refused_with_the_line(tmp_path: Path, line: str) -> None:
+    dockerfile = tmp_path / "Dockerfile"
+    dockerfile.write_text(f"FROM scratch\n{line}\n")
+    with pytest.raises(BuildError) as raised:
+        copied_sources(dockerfile)
+    assert str(raised.value).startswith(f"{dockerfile}: {line}: ")
+
+
+def test_a_dockerfile_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match="nowhere: No such file"):
+        copied_sources(tmp_path / "nowhere")
