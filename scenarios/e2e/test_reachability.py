@@ -46,9 +46,12 @@ def twin(case: Case, namespace: str) -> Twin:
 
 
 @pytest.fixture
-def ingress(outside: Outside) -> str:
-    """Base URL at which the external peer reaches the Ingress controller."""
-    return outside.peer.external_ingress_url
+def ingress(case: Case) -> str:
+    """Base URL of the Ingress controller, at the address that the Ingress itself names."""
+    [address] = case.cluster.kubectl.get("ingress", "invoice-app", namespace="invoice")["status"]["loadBalancer"][
+        "ingress"
+    ]
+    return f"http://{address['ip']}"
 
 
 def pods_of(case: Case, service: str, namespace: str) -> list[JsonObject]:
