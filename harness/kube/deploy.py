@@ -149,7 +149,7 @@ def _refuse_strangers(placed: Iterable[_Placed]) -> None:
             continue
         where = f" in the namespace {meta['namespace']}" if meta.get("namespace") else ""
         raise UsageError(
-            f"{one.manifest.subject}{where} is there already, and the harness did not make it (it has no label {OWNER}):"
+            f"{one.manifest.subject}{where} is there already, and the harness did not make it (no label {OWNER}):"
             " it is left as it is, and nothing was changed. Rename one of the two, or remove it yourself"
         )
 
@@ -162,7 +162,7 @@ def _roots(placed: Sequence[_Placed]) -> list[_Placed]:
 
 
 def _volumes(api: Api, homes: set[str]) -> list[JsonObject]:
-    """The PersistentVolumes claimed from namespaces. Who may not see them need not wait for them."""
+    """The PersistentVolumes claimed from namespaces; none for a user who may not see them."""
     try:
         volumes = api.items(_VOLUMES) if homes else []
     except ApiError:
@@ -171,7 +171,7 @@ def _volumes(api: Api, homes: set[str]) -> list[JsonObject]:
 
 
 def _delete(api: Api, path: str, policy: str = "Background") -> None:
-    """Begin to delete an object. Where it waits for what it owns (Foreground), gone means that its pods are gone too."""
+    """Begin to delete an object. With Foreground, gone means that what it owns is gone too."""
     try:
         api.delete(path, propagationPolicy=policy)
     except ApiNotFound:
