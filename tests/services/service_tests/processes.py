@@ -21,7 +21,7 @@ PASSWORD = 'it\'s "quoted" and \\slashed'  # noqa: S105  # a password that a car
 USER = "tester"
 
 
-def wait_until(condition: Callable[[], object], what: str, *, seconds: float = 15) -> None:
+def wait_until(condition: Callable[[], object], what: str, *, seconds: float = 30) -> None:
     """Poll until the condition holds; raises AssertionError that says what was waited for."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -55,7 +55,7 @@ class Process:
     def said(self) -> str:
         return self.output.read_text(errors="replace")
 
-    def wait_for(self, text: str, *, seconds: float = 15) -> None:
+    def wait_for(self, text: str, *, seconds: float = 30) -> None:
         """Wait until the process has said the text; raises AssertionError with all that it said instead."""
         deadline = time.monotonic() + seconds
         while text not in self.said():

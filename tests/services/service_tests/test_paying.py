@@ -135,7 +135,7 @@ def test_a_provider_that_nobody_reaches_is_not_asked_a_thousand_times(
 ) -> None:
     query(invoice_db, MANY)
     provider.behave = after(threading.Event(), 0.8)
-    answer = misled.post("/invoices/pay", timeout=5)
+    answer = misled.post("/invoices/pay")
     assert answer.status_code == 502
     assert len(answer.json()["failed"]) == 1003
     assert len(provider.asked) < 100
@@ -161,7 +161,7 @@ def test_a_caller_that_hangs_up_leaves_no_claims_behind(
     provider.behave = after(threading.Event(), 0.3)
     with suppress(httpx.ReadTimeout):
         misled.post("/invoices/pay", timeout=0.1)
-    wait_until(lambda: unpaid(invoice_db) == 0, "all are paid although the caller is gone", seconds=3)
+    wait_until(lambda: unpaid(invoice_db) == 0, "all are paid although the caller is gone")
     assert claimed(invoice_db) == 0
 
 
@@ -192,7 +192,7 @@ def test_a_process_killed_while_paying_loses_no_payment_and_pays_none_twice(
     def all_paid() -> bool:
         return invoices.post("/invoices/pay").status_code == 200 and unpaid(invoice_db) == 0
 
-    wait_until(all_paid, "the dead process's claims expire", seconds=5)
+    wait_until(all_paid, "the dead process's claims expire", seconds=30)
     paid = query(invoice_db, "SELECT invoice_id, payment_id FROM invoices ORDER BY 1")
     assert paid == query(payments_db, "SELECT invoice_id, payment_id FROM payments ORDER BY 1")
     assert len(paid) == 1003
