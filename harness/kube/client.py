@@ -8,6 +8,7 @@ Python ones and back, and everything here works on plain JSON. Importing it cost
 import json
 import ssl
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -29,6 +30,7 @@ _NOT_FOUND = 404
 _CONFLICT = 409
 _FIRST_ERROR = 400
 _CONNECT_SECONDS = 5.0
+_LOADING = threading.Lock()
 
 
 class ApiError(CommandError):
@@ -229,7 +231,8 @@ def _load(kubeconfig: Path, context: str | None) -> "tuple[Configuration, ssl.SS
     from kubernetes.config import ConfigException, load_kube_config  # noqa: PLC0415
 
     configuration = Configuration()
-    with tempfile.TemporaryDirectory(prefix="harness-") as folder:
+    # The official client remembers its temporary files for the whole process: two threads would delete each other's.
+    with _LOADING, tempfile.TemporaryDirectory(prefix="harness-") as folder:
         try:
             load_kube_config(  # type: ignore[no-untyped-call]
                 str(kubeconfig),

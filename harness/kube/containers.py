@@ -15,7 +15,7 @@ from harness.kube.kubectl import JsonObject
 from harness.kube.probes import killed_by_probe, probe_failures, probe_fix, probe_target
 from harness.kube.pulls import not_pulled
 
-CONFIG_SECONDS = 10.0
+CONFIG_SECONDS = 5.0
 """How long a missing ConfigMap or Secret may take to turn up: they are applied before anything is waited for."""
 
 PROBE_SECONDS = 15.0

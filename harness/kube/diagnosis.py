@@ -15,7 +15,8 @@ class Diagnosis:
     """Why something does not work, in words.
 
     ``workload`` is ``kind/name`` of what the user wrote (``deployment/invoice-app``, ``ingress/invoice-app``); ``pod``
-    and ``container`` are empty where it is not about one. ``cause`` and ``fix`` are for a human. ``fatal_after`` is for
+    and ``container`` are empty where it is not about one. ``cause`` and ``fix`` are for a human; a cause may end
+    with lines of a log. ``fatal_after`` is for
     how many seconds this must stay true before waiting longer is of no use: 0 where nothing but a change by the user
     can mend it, infinite where it may yet heal. ``rule`` names what was recognised.
     """
@@ -44,7 +45,8 @@ class Diagnosis:
             about.append(f"pod {self.pod}")
         if self.container:
             about.append(f"container {self.container}")
-        return f"{', '.join(about)}: {self.cause}. Fix: {self.fix}"
+        end = "\n    " if "\n" in self.cause else ". "
+        return f"{', '.join(about)}: {self.cause}{end}Fix: {self.fix}"
 
 
 @dataclass(frozen=True)

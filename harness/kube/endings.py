@@ -54,10 +54,9 @@ def ending(one: Container, last: JsonObject, *, again: bool) -> Diagnosis | None
     restart = one.pod.get("spec", {}).get("restartPolicy", "Always")
     if not again and restart == "Never":
         final = True
-    what = "init container" if one.init else "container"
     return one.says(
         "crash loop" if code else "ends at once",
-        f"the {what} ended {_times(runs)}, last with {how}{log}",
+        f"it ended {_times(runs)}, last with {how}{log}",
         _crash_fix(code),
         AT_ONCE if final else NEVER,
     )
@@ -118,4 +117,4 @@ def _last_lines(one: Container, last: JsonObject) -> str:
     logs = one.snapshot.logs or {}
     text = logs.get((meta.get("namespace", ""), meta["name"], one.name)) or str(last.get("message", ""))
     lines = [line.rstrip() for line in text.strip().splitlines() if line.strip()][-_LOG_LINES:]
-    return "; its last words:\n    " + "\n    ".join(lines) + "\n   " if lines else ""
+    return "; its log ends with" + "".join(f"\n      {line}" for line in lines) if lines else ""

@@ -15,7 +15,7 @@ def probe_failures(one: Container) -> Iterator[tuple[str, str, int]]:
     """(``startup``, ``readiness`` or ``liveness``; what it said; how often), oldest first."""
     for event in one.events:
         if event.get("reason") == "Unhealthy" and (failed := _PROBE_EVENT.match(str(event.get("message", "")))):
-            yield failed["probe"].lower(), " ".join(failed["told"].split()), event_count(event)
+            yield failed["probe"].lower(), " ".join(failed["told"].split()) or "it printed nothing", event_count(event)
 
 
 def killed_by_probe(one: Container) -> tuple[str, str] | None:

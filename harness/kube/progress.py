@@ -5,6 +5,7 @@ one more: a workload that an autoscaler keeps is not there before it has the aut
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 from harness.kube.diagnosis import Snapshot, workload_of
 from harness.kube.ingress import ingress_diagnoses
@@ -87,6 +88,23 @@ def _wanted(body: JsonObject, autoscalers: Sequence[JsonObject]) -> int:
         and one["spec"]["scaleTargetRef"]["name"] == body["metadata"]["name"]
     ]
     return max([replicas, *minima]) if replicas else 0
+
+
+def restarts(pods: Sequence[JsonObject], since: datetime) -> dict[tuple[str, str, int], str]:
+    """The containers that have been started again after ``since``, in words, by (pod's uid, container, restarts).
+
+    A crash loop without a readiness probe counts as ready each time it begins: only its restarts give it away.
+    """
+    found = {}
+    for pod in pods:
+        for status in pod.get("status", {}).get("containerStatuses", ()):
+            count, running = status.get("restartCount", 0), status.get("state", {}).get("running")
+            if not count or "deletionTimestamp" in pod["metadata"]:
+                continue
+            if running is None or datetime.fromisoformat(running["startedAt"]) > since:
+                told = f"container {status['name']} of pod {pod['metadata']['name']} has restarted, and may do so again"
+                found[pod["metadata"]["uid"], status["name"], count] = told
+    return found
 
 
 def unserved(snapshot: Snapshot, ingress: JsonObject) -> str:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from harness.errors import UsageError, WaitTimeout, WorkloadNotReady
@@ -10,12 +11,18 @@ from harness.kube.client import Api, ApiUnreachable
 from harness.kube.diagnose import diagnose
 from harness.kube.diagnosis import Diagnosis, Snapshot, workload_of
 from harness.kube.kubectl import JsonObject, Kubectl
-from harness.kube.progress import is_current, missing, of_current_version, unserved
-from harness.kube.snapshot import take, with_logs
+from harness.kube.progress import is_current, missing, of_current_version, restarts, unserved
+from harness.kube.snapshot import pods_and_owners, take, with_logs
 
 _POLL_SECONDS: Final = 0.1
 _LOOK_SECONDS: Final = 0.5
 """How often it is asked why: a dozen lists, where the workload itself is one object."""
+
+SETTLE_SECONDS: Final = 5.0
+"""How long a container that has restarted must run before its workload counts as rolled out."""
+
+_LATELY_SECONDS: Final = 60
+"""Who has run for so long by this machine's clock is past that."""
 
 _PATHS: Final[Mapping[str, str]] = {
     "Deployment": "/apis/apps/v1/namespaces/{namespace}/deployments/{name}",
@@ -78,6 +85,7 @@ class _Watch:
     pending: list[Workload]
     lacks: dict[Workload, str] = field(default_factory=dict)
     since: dict[tuple[str, ...], float] = field(default_factory=dict)
+    began: dict[tuple[str, str, int], float] = field(default_factory=dict)
     looked: float = -_LOOK_SECONDS
 
     def poll(self) -> bool:
@@ -118,10 +126,19 @@ class _Watch:
             else:
                 if workload.namespace not in autoscalers:
                     autoscalers[workload.namespace] = self.api.items(_AUTOSCALERS.format(**place))
-                told = missing(body, autoscalers[workload.namespace])
+                told = missing(body, autoscalers[workload.namespace]) or self._restless(workload)
             if told:
                 lacking[workload] = told
         return lacking
+
+    def _restless(self, workload: Workload) -> str:
+        """Which container of a workload that is ready has only just restarted; empty once it has run for a while."""
+        snapshot = only(pods_and_owners(self.api, workload.namespace), [str(workload)])
+        now, lately = time.monotonic(), datetime.now(UTC) - timedelta(seconds=_LATELY_SECONDS)
+        restarted = restarts(snapshot.pods, lately)
+        for key in restarted:
+            self.began.setdefault(key, now)
+        return next((told for key, told in restarted.items() if now - self.began[key] < SETTLE_SECONDS), "")
 
     def _judge(self) -> None:
         """Raise WorkloadNotReady if anything has been wrong for as long as it may be."""

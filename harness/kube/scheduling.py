@@ -15,6 +15,9 @@ from harness.kube.kubectl import JsonObject
 ROOM_SECONDS = 15.0
 """How long room may take to appear: pods that are on their way out free what they held."""
 
+MOUNT_SECONDS = 10.0
+"""How long a ConfigMap or Secret that a volume needs may take to turn up."""
+
 VOLUME_SECONDS = 20.0
 """How long a volume may take to be provided, or a node to become ready."""
 
@@ -282,7 +285,7 @@ def _not_begun(pod: _Pod) -> Iterator[Diagnosis]:
             for pattern, cause, fix in _MOUNTS:
                 if match := re.search(pattern, message):
                     text = f"{volume} cannot be mounted: {cause.format(what=match['what'])}"
-                    yield pod.says("mount", text, fix, VOLUME_SECONDS)
+                    yield pod.says("mount", text, fix, MOUNT_SECONDS)
                     break
             else:
                 yield pod.says(

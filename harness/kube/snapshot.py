@@ -10,6 +10,7 @@ from harness.kube.diagnosis import Snapshot
 from harness.kube.kubectl import JsonObject
 
 _LOG_LINES: Final = 10
+_OWNERS: Final = ("replicasets", "statefulsets", "daemonsets")
 
 
 def take(api: Api, namespace: str | None) -> Snapshot:
@@ -26,7 +27,7 @@ def take(api: Api, namespace: str | None) -> Snapshot:
     return Snapshot(
         pods=objects(core, "pods") or (),
         events=objects(core, "events") or (),
-        owners=[one for kind in ("replicasets", "statefulsets", "daemonsets") for one in objects(apps, kind) or ()],
+        owners=[one for kind in _OWNERS for one in objects(apps, kind) or ()],
         claims=objects(core, "persistentvolumeclaims"),
         nodes=_read(api, f"{core}/nodes"),
         storage_classes=_read(api, "/apis/storage.k8s.io/v1/storageclasses"),
@@ -34,6 +35,15 @@ def take(api: Api, namespace: str | None) -> Snapshot:
         slices=objects("/apis/discovery.k8s.io/v1", "endpointslices"),
         ingresses=objects(networking, "ingresses") or (),
         ingress_classes=_read(api, f"{networking}/ingressclasses"),
+    )
+
+
+def pods_and_owners(api: Api, namespace: str) -> Snapshot:
+    """The pods of a namespace and what made them, only."""
+    apps = f"/apis/apps/v1/namespaces/{namespace}"
+    return Snapshot(
+        pods=api.items(f"/api/v1/namespaces/{namespace}/pods"),
+        owners=[one for kind in _OWNERS for one in api.items(f"{apps}/{kind}")],
     )
 
 
