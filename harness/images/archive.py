@@ -13,7 +13,9 @@ from pathlib import Path
 
 from harness.images.store import sha256
 
-ARCHIVE_VERSION = 1  # part of the tags: to be raised when what is written changes
+ARCHIVE_VERSION = 2  # part of the tags: to be raised when what is written changes
+# The same for the same content. Without one, buildah finds none of the steps that it built on the image before.
+CREATED = "1970-01-01T00:00:00Z"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -29,6 +31,7 @@ def write_archive(archive: Path, reference: str, layer: Path, entrypoint: Sequen
         {
             "architecture": architecture(),
             "os": "linux",
+            "created": CREATED,
             "config": {
                 "Entrypoint": list(entrypoint) or None,
                 "Cmd": None if entrypoint else ["/bin/sh"],
@@ -36,7 +39,7 @@ def write_archive(archive: Path, reference: str, layer: Path, entrypoint: Sequen
                 "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
             },
             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{diff}"]},
-            "history": [{"created_by": "harness"}],
+            "history": [{"created": CREATED, "created_by": "harness"}],
         }
     ).encode()
     config_name = f"{hashlib.sha256(config).hexdigest()}.json"

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from harness.errors import BuildError, PrerequisiteError
-from harness.images.archive import write_archive
+from harness.images.archive import ARCHIVE_VERSION, write_archive
 from harness.images.recipe import DebianBase
 
 SECONDS = 900.0
@@ -25,7 +25,7 @@ ARGUMENTS = (
     *(f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED),
     f"--customize-hook={CLEAN_UP}",
 )
-PROCEDURE = "\0".join(ARGUMENTS)
+PROCEDURE = "\0".join((*ARGUMENTS, str(ARCHIVE_VERSION)))
 
 
 def make_debian(base: DebianBase, archive: Path, reference: str) -> None:

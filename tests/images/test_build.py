@@ -118,6 +118,17 @@ def test_the_second_build_does_nothing_and_an_edit_builds_another_tag_on_the_sam
     assert layers(second) != layers(first)
 
 
+def test_steps_before_the_first_edited_file_are_not_run_again(builder: Builder, recipe: Recipe) -> None:
+    recipe.dockerfile.write_text(
+        "ARG BASE\nFROM ${BASE}\nRUN head -c 16 /dev/urandom > /opt/random\nCOPY hello.py /opt/\n"
+    )
+    first = layers(builder.build(recipe, Timeline()))
+    (recipe.context / "hello.py").write_text("print('edited')\n")
+    second = layers(builder.build(recipe, Timeline()))
+    assert second[:-1] == first[:-1]
+    assert second[-1] != first[-1]
+
+
 def test_a_step_that_fails_is_shown_and_leaves_no_image(builder: Builder, recipe: Recipe, cache: Path) -> None:
     with recipe.dockerfile.open("a") as dockerfile:
         dockerfile.write("RUN echo the reason; exit 7\n")
