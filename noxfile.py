@@ -18,7 +18,12 @@ STAMP = ENVIRONMENT / "made-from"
 CI_ARTIFACTS = Path("artifacts") / "ci"
 CI = ("lint", "tests", "live", "e2e", "isolation")
 EMBEDDED = "--cluster=embedded"
-ENSURE_PACKAGES = "from harness.packages import ensure; from harness.timeline import Timeline; ensure(Timeline())"
+ENSURE_PACKAGES = """
+import sys
+from harness.packages import ensure
+from harness.timeline import Timeline
+ensure(Timeline(), sys.argv[1:])
+"""
 
 nox.options.sessions = ["lint", "tests"]
 nox.needs_version = ">=2025.2.9"
@@ -47,10 +52,10 @@ def run(session: nox.Session, *command: str) -> None:
     session.run(*command, external=True, interrupt_timeout=20, terminate_timeout=5)
 
 
-def prepare_for_clusters(session: nox.Session) -> None:
-    """The environment, and the Debian packages that a cluster and its images need."""
+def prepare_for_clusters(session: nox.Session, *groups: str) -> None:
+    """The environment, and the Debian packages that a cluster and its images need, and those of more groups."""
     prepare(session)
-    run(session, "python", "-c", ENSURE_PACKAGES)
+    run(session, "python", "-c", ENSURE_PACKAGES, "cluster", "build", *groups)
 
 
 @nox.session(python=False)
@@ -94,14 +99,14 @@ def providers(session: nox.Session) -> None:
 @nox.session(python=False)
 def tests(session: nox.Session) -> None:
     """The harness itself and the services, without a cluster."""
-    prepare_for_clusters(session)
+    prepare_for_clusters(session, "tests")
     run(session, "pytest", "tests", "--ignore=tests/live", "-n", "auto", *session.posargs)
 
 
 @nox.session(python=False)
 def live(session: nox.Session) -> None:
     """The harness itself, against real clusters: nothing is left behind, whatever is killed."""
-    prepare_for_clusters(session)
+    prepare_for_clusters(session, "tests")
     run(session, "pytest", "tests/live", *session.posargs)
 
 

@@ -153,8 +153,8 @@ def open_case(cluster: Cluster, settings: Settings, timeline: Timeline, images: 
     built = {**case_images(timeline, images), "prober": prober_image(timeline)}
     with timeline.phase("images on the node"):
         cluster.load_images([image.archive for image in built.values()])
-    labels = {"harness.dev/run": settings.run_id, "harness.dev/owner": "harness"}
-    return Case(cluster, {name: image.reference for name, image in built.items()}, folder, labels)
+    references = {name: image.reference for name, image in built.items()}
+    return Case(cluster, references, folder, settings.labels("harness"))
 
 
 def deployed_case(cluster: Cluster, settings: Settings, timeline: Timeline) -> Case:

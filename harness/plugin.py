@@ -38,9 +38,14 @@ AMBIENT = pytest.StashKey[str | None]()
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
-    """Register every option, but pytest-kind's own where it is loaded: pytest refuses to have one twice."""
+    """Register every option, but pytest-kind's own where it is loaded: pytest refuses to have one twice.
+
+    Which of two installed plugins comes first is chance, so pytest-kind is let in before, unless it is switched off.
+    """
+    if not os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
+        pluginmanager.load_setuptools_entrypoints("pytest11", name="pytest-kind")
+    kind_is_there = any(pluginmanager.hasplugin(name) for name in ("pytest-kind", "pytest_kind.plugin"))
     group = parser.getgroup("harness", "proofs on a real Kubernetes cluster")
-    kind_is_there = pluginmanager.hasplugin("pytest-kind") or pluginmanager.hasplugin("pytest_kind.plugin")
     add_options(group.addoption, without=PYTEST_KIND_OPTIONS if kind_is_there else frozenset())
     for option in OPTIONS:
         parser.addini(option.ini, f"{option.help} (as {option.flag})", type="string", default=None)

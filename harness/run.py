@@ -5,7 +5,6 @@ What speaks to a cluster is imported where it is used: pytest loads this module 
 
 import re
 import secrets
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
 
 BUNDLES = 5
 """How many failed tests of a process get a bundle: one takes seconds, and hundreds of failures have few causes."""
-
-LEASE_OF_OBJECTS_SECONDS = 6 * 3600
-"""After how long what a run created counts as abandoned: the label ``harness.dev/deadline``."""
 
 
 @dataclass
@@ -49,15 +45,6 @@ class Run:
         if self._timeline is None:
             self._timeline = Timeline()
         return self._timeline
-
-    @property
-    def labels(self) -> dict[str, str]:
-        """The labels of everything that the run creates."""
-        return {
-            "harness.dev/run": self.settings.run_id,
-            "harness.dev/owner": "pytest",
-            "harness.dev/deadline": str(int(time.time()) + LEASE_OF_OBJECTS_SECONDS),
-        }
 
     def prepare(self, *, case: bool, prove_policy: bool) -> None:
         """Make or join the cluster, prove its policy enforcement if asked for, and deploy the case if asked for.
@@ -121,7 +108,7 @@ class Run:
         name = f"test-{secrets.token_hex(4)}"
         account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
         with Api.of(cluster.kubectl) as api:
-            api.post("/api/v1/namespaces", {"metadata": {"name": name, "labels": self.labels}})
+            api.post("/api/v1/namespaces", {"metadata": {"name": name, "labels": self.settings.labels("pytest")}})
             wait_until(f"the default ServiceAccount of namespace {name}", lambda: api.find(account), seconds=30)
         return name
 

@@ -7,6 +7,7 @@ A field of ``Settings`` is an option: ``--chaos-seed`` on the command line, ``HA
 import os
 import re
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,9 @@ PYTEST_KIND_OPTIONS = frozenset(
     {"cluster_name", "keep_cluster", "kubeconfig", "kind_image", "kind_bin", "kind_kubectl_bin"}
 )
 """The options that pytest-kind registers itself where it is loaded: pytest refuses to have them registered twice."""
+
+OBJECT_SECONDS = 6 * 3600
+"""After how long what a run created counts as abandoned, on clusters that the run does not end."""
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 _NAME_RULE = "must be at most 40 of a-z, 0-9 and -, and neither begin nor end with -"
@@ -144,6 +148,14 @@ class Settings(Options):
     def run_folder(self) -> Path:
         """Where this run's bundles and records go."""
         return self.artifacts.absolute() / "runs" / self.run_id
+
+    def labels(self, owner: str) -> dict[str, str]:
+        """The labels of everything that this run creates; after the deadline it counts as abandoned."""
+        return {
+            "harness.dev/run": self.run_id,
+            "harness.dev/owner": owner,
+            "harness.dev/deadline": str(int(time.time()) + OBJECT_SECONDS),
+        }
 
     def with_cluster(self, name: str, *, keep: bool | None = None) -> Self:
         """The same settings for the cluster of that name."""

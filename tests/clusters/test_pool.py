@@ -1,0 +1,242 @@
+"""Sharing clusters by name: who creates, who joins, who deletes. The provider is a folder; the locks are real."""
+
+import fcntl
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from harness.clusters.lease import Lease
+from harness.clusters.pool import acquire, alone_with, join, known, leave
+from harness.clusters.provider import Cluster
+from harness.errors import ClusterError, UsageError
+from harness.kube.kubectl import Kubectl
+from harness.settings import Settings, gather
+from harness.timeline import Timeline
+
+DEADLINE = 10
+
+
+class FolderCluster:
+    """A cluster that is a file in its folder."""
+
+    provider = "folder"
+    ingress_url = "http://127.0.0.1:1"
+
+    def __init__(self, folder: Path) -> None:
+        self.name = folder.name
+        self.kubeconfig = folder / "kubeconfig"
+        self.kubectl = Kubectl(Path("/bin/false"), self.kubeconfig)
+
+    def check(self) -> None:
+        raise NotImplementedError
+
+    def load_images(self, archives: Sequence[Path]) -> None:
+        raise NotImplementedError
+
+    def export_logs(self, folder: Path) -> None:
+        raise NotImplementedError
+
+
+class FolderProvider:
+    """Creates and deletes them; ``log`` is what it did."""
+
+    name = "folder"
+
+    def __init__(self, clusters: Path) -> None:
+        self.clusters = clusters
+        self.log: list[str] = []
+        self.broken = False
+
+    def create(self, cluster: str, timeline: Timeline) -> Cluster:  # noqa: ARG002 -- the protocol's
+        assert Lease(self.clusters / cluster).held(), "created without the lease"
+        self.log.append(f"create {cluster}")
+        if self.broken:
+            raise ClusterError("it does not start")
+        found = FolderCluster(self.clusters / cluster)
+        found.kubeconfig.touch()
+        return found
+
+    def attach(self, cluster: str) -> Cluster | None:
+        found = FolderCluster(self.clusters / cluster)
+        return found if found.kubeconfig.exists() else None
+
+    def delete(self, cluster: str) -> None:
+        self.log.append(f"delete {cluster}")
+        shutil.rmtree(self.clusters / cluster, ignore_errors=True)
+
+    def sweep(self) -> list[str]:
+        self.log.append("sweep")
+        return []
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return gather({"cluster_name": "one"}, {"HOME": "/", "XDG_STATE_HOME": str(tmp_path)})
+
+
+@pytest.fixture
+def provider(settings: Settings) -> FolderProvider:
+    return FolderProvider(settings.paths.clusters)
+
+
+@pytest.fixture
+def timeline() -> Timeline:
+    return Timeline(StringIO())
+
+
+@pytest.fixture
+def another_user(settings: Settings) -> Iterator[Lease]:
+    """A lease that another process would hold: another open file of the same."""
+    lease = Lease(settings.paths.cluster("one"))
+    with lease.hold():
+        yield lease
+
+
+def test_what_crashed_runs_left_is_swept_before_a_cluster_is_created(
+    settings: Settings, provider: FolderProvider, timeline: Timeline
+) -> None:
+    with acquire(settings, timeline, provider) as held:
+        assert held.created
+        assert provider.log == ["sweep", "create one"]
+
+
+def test_the_last_to_leave_deletes_the_cluster(
+    settings: Settings, provider: FolderProvider, timeline: Timeline
+) -> None:
+    with acquire(settings, timeline, provider):
+        pass
+    assert provider.log[-1] == "delete one"
+    assert not settings.paths.cluster("one").exists()
+
+
+def test_a_second_user_joins_and_whoever_leaves_first_deletes_nothing(
+    settings: Settings, provider: FolderProvider, timeline: Timeline
+) -> None:
+    with acquire(settings, timeline, provider):
+        with acquire(settings, timeline, provider) as second:
+            assert not second.created
+        assert "delete one" not in provider.log
+    assert provider.log.count("create one") == provider.log.count("delete one") == 1
+
+
+def test_the_creator_may_leave_before_those_who_joined(
+    settings: Settings, provider: FolderProvider, timeline: Timeline
+) -> None:
+    first = acquire(settings, timeline, provider)
+    first.__enter__()
+    with acquire(settings, timeline, provider):
+        first.__exit__(None, None, None)
+        assert "delete one" not in provider.log
+    assert provider.log[-1] == "delete one"
+
+
+def test_a_kept_cluster_stays_and_is_joined_later(
+    settings: Settings, provider: FolderProvider, timeline: Timeline
+) -> None:
+    with acquire(settings.with_cluster("one", keep=True), timeline, provider):
+        pass
+    with acquire(settings, timeline, provider) as later:
+        assert not later.created
+    assert "delete one" not in provider.log
+    [one] = known(settings.paths, provider)
+    assert (one.name, one.running, one.kept, one.held) == ("one", True, True, False)
+
+
+def test_a_failed_creation_leaves_nothing(settings: Settings, provider: FolderProvider, timeline: Timeline) -> None:
+    provider.broken = True
+    with pytest.raises(ClusterError, match="it does not start"), acquire(settings, timeline, provider):
+        pass
+    assert not settings.paths.cluster("one").exists()
+    assert known(settings.paths, provider) == []
+
+
+def test_an_error_of_the_user_deletes_the_cluster_all_the_same(
+    settings: Settings, provider: FolderProvider, timeline: Timeline
+) -> None:
+    with pytest.raises(KeyboardInterrupt), acquire(settings, timeline, provider):
+        raise KeyboardInterrupt
+    assert provider.log[-1] == "delete one"
+
+
+def test_what_a_dead_cluster_was_kept_for_does_not_keep_its_successor(
+    settings: Settings, provider: FolderProvider, timeline: Timeline
+) -> None:
+    settings.paths.cluster("one").mkdir(parents=True)
+    Lease(settings.paths.cluster("one")).keep()
+    with acquire(settings, timeline, provider):
+        pass
+    assert provider.log[-1] == "delete one"
+
+
+@pytest.mark.usefixtures("another_user")
+def test_a_dead_cluster_that_another_still_holds_is_not_overwritten(
+    settings: Settings, provider: FolderProvider, timeline: Timeline
+) -> None:
+    (settings.paths.cluster("one") / "etcd").touch()
+    with pytest.raises(ClusterError, match="has died, and another process still holds it"):
+        acquire(settings, timeline, provider).__enter__()
+    assert "create one" not in provider.log
+
+
+@pytest.mark.usefixtures("another_user")
+def test_leaving_a_cluster_that_another_holds_deletes_nothing(
+    settings: Settings, provider: FolderProvider, timeline: Timeline
+) -> None:
+    assert not leave(settings, timeline, provider)
+    assert provider.log == []
+
+
+def test_creating_waits_for_a_teardown_and_begins_anew(
+    settings: Settings, provider: FolderProvider, timeline: Timeline
+) -> None:
+    folder = settings.paths.cluster("one")
+    descriptor = Lease(folder).wait_until_unused()
+    created = threading.Event()
+
+    def use() -> None:
+        with acquire(settings, timeline, provider) as held:
+            assert held.created
+            created.set()
+
+    user = threading.Thread(target=use)
+    user.start()
+    assert not created.wait(0.2)  # it cannot have been: the lease is ours
+    shutil.rmtree(folder)
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    user.join(DEADLINE)
+    assert created.is_set()
+
+
+def test_only_one_at_a_time_creates_a_cluster(settings: Settings, provider: FolderProvider, timeline: Timeline) -> None:
+    with alone_with(settings.paths, "one", timeline):
+        users = [threading.Thread(target=_use, args=(settings, provider, timeline)) for _ in range(4)]
+        for user in users:
+            user.start()
+    for user in users:
+        user.join(DEADLINE)
+    creations, deletions = provider.log.count("create one"), provider.log.count("delete one")
+    assert creations == deletions >= 1
+
+
+def _use(settings: Settings, provider: FolderProvider, timeline: Timeline) -> None:
+    with acquire(settings, timeline, provider):
+        pass
+
+
+def test_joining_what_does_not_run_says_how_to_create_it(settings: Settings, provider: FolderProvider) -> None:
+    with pytest.raises(UsageError, match="there is no running cluster one: `python -m harness up` creates one"):
+        join(settings, provider).__enter__()
+    assert not settings.paths.cluster("one").exists()
+
+
+def test_a_command_that_joins_never_ends_the_cluster(
+    settings: Settings, provider: FolderProvider, timeline: Timeline
+) -> None:
+    with acquire(settings, timeline, provider):
+        with join(settings, provider) as cluster:
+            assert cluster.name == "one"
+        assert "delete one" not in provider.log

@@ -1,0 +1,131 @@
+"""Put in place of ``harness.wiring`` and ``harness.case`` in runs that test the plugin: clusters are folders.
+
+What is done to them is a line each in the file ``STAND_IN_LOG``. A cluster named ``broken`` cannot be made.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from harness.clusters.lease import Lease
+from harness.clusters.provider import Cluster
+from harness.errors import ClusterError
+from harness.kube.kubectl import Kubectl
+from harness.settings import Settings
+from harness.timeline import Timeline
+
+
+def _log(line: str) -> None:
+    with Path(os.environ["STAND_IN_LOG"]).open("a") as file:
+        file.write(line + "\n")
+
+
+class StandInCluster:
+    """A folder."""
+
+    provider = "embedded"
+    ingress_url = "http://127.0.0.1:1"
+
+    def __init__(self, folder: Path) -> None:
+        self.name = folder.name
+        self.kubeconfig = folder / "kubeconfig"
+        self.kubectl = Kubectl(Path("/bin/false"), self.kubeconfig)
+
+    def check(self) -> None:
+        """It is well."""
+
+    def load_images(self, archives: Sequence[Path]) -> None:
+        """It needs none."""
+
+    def export_logs(self, folder: Path) -> None:
+        """It has none."""
+
+
+class StandInProvider:
+    """Folders with a kubeconfig in them."""
+
+    name = "embedded"
+
+    def __init__(self, clusters: Path) -> None:
+        self._clusters = clusters
+
+    def create(self, cluster: str, timeline: Timeline) -> Cluster:
+        """Make the file that says that it runs."""
+        with timeline.phase("stand-in created"):
+            if cluster == "broken":
+                raise ClusterError("the stand-in cannot be made")
+            _log(f"create {cluster}")
+            made = StandInCluster(self._clusters / cluster)
+            made.kubeconfig.touch()
+            return made
+
+    def attach(self, cluster: str) -> Cluster | None:
+        """Look for the file."""
+        found = StandInCluster(self._clusters / cluster)
+        return found if found.kubeconfig.exists() else None
+
+    def delete(self, cluster: str) -> None:
+        """Remove the folder."""
+        if self.attach(cluster):
+            _log(f"delete {cluster}")
+        shutil.rmtree(self._clusters / cluster, ignore_errors=True)
+
+    def sweep(self) -> list[str]:
+        """Remove the folders that nobody holds."""
+        swept = []
+        for folder in self._clusters.glob("*/"):
+            lease = Lease(folder)
+            with lease.alone() as free:
+                if free and not lease.kept:
+                    _log(f"sweep {folder.name}")
+                    shutil.rmtree(folder)
+                    swept.append(folder.name)
+        return swept
+
+
+@dataclass(frozen=True)
+class StandInCase:
+    """A case that is nothing but its cluster."""
+
+    cluster: Cluster
+
+
+@dataclass(frozen=True)
+class _Image:
+    reference: str
+    archive: Path
+
+
+def _module(name: str, **content: object) -> None:
+    module = ModuleType(name)
+    vars(module).update(content)
+    sys.modules[name] = module
+
+
+def _provider_of(settings: Settings) -> StandInProvider:
+    return StandInProvider(settings.paths.clusters)
+
+
+def _deployed_case(cluster: Cluster, _settings: Settings, _timeline: Timeline) -> StandInCase:
+    return StandInCase(cluster)
+
+
+def _prove(cluster: Cluster, _image: str) -> str:
+    _log(f"prove {cluster.name}")
+    return "proved"
+
+
+def _collect(_cluster: Cluster, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / "collected").touch()
+
+
+_module("harness.wiring", provider_of=_provider_of)
+_module("harness.case", deployed_case=_deployed_case, open_case=_deployed_case, SERVICES={"invoice-app": "invoice"})
+_module("harness.images.catalogue", prober_image=lambda _timeline: _Image("prober:1", Path("/dev/null")))
+_module("harness.probing", prove_policy_on=_prove)
+_module("harness.kube.bundle", collect=_collect)

@@ -1,0 +1,183 @@
+"""The commands: what they say, their exit status, and what they leave. Their clusters are folders."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness import cli, doctor
+from harness.inifile import ini_values
+from harness.settings import gather
+
+STAND_INS = Path(__file__).parent / "stand_ins"
+CHECKOUT = Path(__file__).parent.parent
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def harness(tmp_path: Path) -> Command:
+    """``harness("up", "--cluster-name=x")`` runs the command in a process of its own."""
+
+    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        program = "import sys, stand_in_wiring; from harness.cli import main; sys.exit(main())"
+        return subprocess.run(
+            [sys.executable, "-c", program, *arguments],
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": f"{CHECKOUT}{os.pathsep}{STAND_INS}",
+                "HOME": str(tmp_path),
+                "STAND_IN_LOG": str(tmp_path / "log"),
+                "KUBECONFIG": "/somebody/else",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+            timeout=120,
+        )
+
+    return run
+
+
+def test_up_keeps_the_cluster_and_says_how_to_use_it(harness: Command, tmp_path: Path) -> None:
+    done = harness("up")
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / ".local/state/harness/clusters/harness"
+    for said in (str(folder / "kubeconfig"), "http://127.0.0.1:1", "pytest -m e2e --cluster-name=harness"):
+        assert said in done.stdout
+    assert (folder / "kept").exists()
+
+
+def test_up_again_finds_the_cluster(harness: Command, tmp_path: Path) -> None:
+    harness("up")
+    assert "cluster harness is running" in harness("up").stdout
+    assert (tmp_path / "log").read_text() == "create harness\n"
+
+
+def test_down_ends_the_one_kept_cluster_whatever_its_name(harness: Command, tmp_path: Path) -> None:
+    harness("up", "--cluster-name=mine")
+    done = harness("down")
+    assert (done.returncode, done.stdout) == (0, "cluster mine is gone\n")
+    assert (tmp_path / "log").read_text() == "create mine\ndelete mine\n"
+
+
+def test_down_is_safe_to_repeat(harness: Command) -> None:
+    done = harness("down")
+    assert (done.returncode, done.stdout) == (0, "there is no cluster harness\n")
+
+
+def test_down_all_ends_every_cluster(harness: Command) -> None:
+    harness("up", "--cluster-name=one")
+    harness("up", "--cluster-name=two")
+    assert harness("down", "--all").stdout == "cluster one is gone\ncluster two is gone\n"
+    assert harness("status").stdout == "no clusters\n"
+
+
+def test_status_lists_the_clusters(harness: Command) -> None:
+    harness("up", "--cluster-name=mine")
+    header, row = harness("status").stdout.splitlines()
+    assert header.split() == ["name", "state", "kept", "in", "use", "age", "kubeconfig"]
+    assert row.split()[:4] == ["mine", "running", "yes", "no"]
+
+
+def test_kubectl_gets_everything_that_follows_and_its_status_is_ours(harness: Command) -> None:
+    harness("up")
+    done = harness("kubectl", "-n", "x", "get", "pods", "--help", "--cluster-name=not-ours")
+    assert done.returncode == 1
+    assert (done.stdout, done.stderr) == ("", "")  # the stand-in's kubectl is /bin/false
+
+
+def test_kubectl_without_a_cluster_says_how_to_create_one(harness: Command) -> None:
+    done = harness("kubectl", "get", "pods")
+    assert done.returncode == 2
+    assert done.stderr == "error: there is no running cluster harness: `python -m harness up` creates one\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["up", "--cluster=kind"], 2, "error: --cluster=kind is not built yet"),
+        (["--cluster=kind", "up"], 2, "error: --cluster=kind is not built yet"),
+        (["up", "--cluster=kid"], 2, "error: --cluster: 'kid' is not allowed: one of auto, embedded"),
+        (["up", "--cluster-name=broken"], 1, "error: the stand-in cannot be made"),
+        (["up", "--clutser=kind"], 2, "unknown arguments: --clutser=kind"),
+        (["deploy"], 2, "error: there is no running cluster harness"),
+    ],
+)
+def test_an_error_is_one_message_and_no_traceback(
+    harness: Command, arguments: list[str], status: int, said: str
+) -> None:
+    done = harness(*arguments)
+    assert done.returncode == status
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_ends_a_command_with_status_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(cli.COMMANDS, "status", interrupted)
+    assert cli.main(["status"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.2, "0s"), (59, "59s"), (60, "1m"), (7200, "2h"), (200_000, "2d"), (-1, "0s")]
+)
+def test_an_age_is_shown_in_its_largest_unit(seconds: float, shown: str) -> None:
+    assert cli.age(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("pytest.ini", "[pytest]\nharness_cluster_name = here\n"),
+        ("pyproject.toml", "[tool.pytest.ini_options]\nharness_cluster_name = 'here'\n"),
+        ("pytest.toml", "[pytest]\nharness_cluster_name = 'here'\n"),
+        ("tox.ini", "[tox]\n[pytest]\nharness_cluster_name = here\naddopts = -q\n"),
+        ("setup.cfg", "[tool:pytest]\nharness_cluster_name = here\n"),
+    ],
+)
+def test_commands_read_the_ini_file_that_pytest_would(tmp_path: Path, file: str, text: str) -> None:
+    (tmp_path / file).write_text(text)
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    assert ini_values(below) == {"harness_cluster_name": "here"}
+
+
+def test_the_doctor_names_the_fix_and_fails_for_what_is_required(capsys: pytest.CaptureFixture[str]) -> None:
+    def lacking() -> str:
+        raise doctor.Missing("it is not there")
+
+    from rich.console import Console  # noqa: PLC0415 -- used here only
+
+    fine = doctor.Check("one", lambda: "found", "nothing")
+    optional = doctor.Check("two", lacking, "get it", required=False)
+    required = doctor.Check("three", lacking, "apt-get install three")
+    assert doctor.report([fine, optional], Console())
+    assert not doctor.report([fine, required], Console())
+    said = capsys.readouterr().out
+    assert "fix: apt-get install three" in said
+    assert "missing: three" in said
+
+
+def test_a_probe_that_cannot_read_counts_as_missing() -> None:
+    def unreadable() -> str:
+        return Path("/proc/not-there").read_text()
+
+    [finding] = doctor.run([doctor.Check("one", unreadable, "fix")])
+    assert not finding.ok
+    assert "not-there" in finding.found
+
+
+def test_the_doctor_checks_what_the_embedded_cluster_needs() -> None:
+    names = {check.name for check in doctor.checks(gather({}, {"HOME": "/root"})) if check.required}
+    for needed in ("root", "Linux", "program unshare", "program ipset", "overlayfs", "cgroup controllers", "memory"):
+        assert needed in names

@@ -1,0 +1,289 @@
+"""The plugin's wiring, in runs of their own whose cluster is a folder: what tests see, and what is left behind."""
+
+import json
+import os
+import signal
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+STAND_INS = Path(__file__).parent / "stand_ins"
+CHECKOUT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A folder with a conftest.py like the checkout's, whose clusters are stand-ins; their log is ``cluster.log``."""
+    for name in [name for name in os.environ if name.startswith(("HARNESS_", "PYTEST_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PYTHONPATH", f"{CHECKOUT}{os.pathsep}{STAND_INS}")
+    monkeypatch.setenv("XDG_STATE_HOME", str(pytester.path / "state"))
+    monkeypatch.setenv("STAND_IN_LOG", str(pytester.path / "cluster.log"))
+    pytester.makeconftest("import stand_in_wiring\npytest_plugins = ['harness.plugin']\n")
+    pytester.makeini("[pytest]\naddopts = --strict-markers\nfilterwarnings = error\n")
+    return pytester
+
+
+def log(run: pytest.Pytester) -> list[str]:
+    file = run.path / "cluster.log"
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def report(run: pytest.Pytester) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((run.path / "artifacts" / "report.json").read_text())
+    return found
+
+
+def write(run: pytest.Pytester, path: str, text: str) -> None:
+    file = run.path / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+def test_tests_without_a_cluster_create_none(run: pytest.Pytester) -> None:
+    run.makepyfile("def test_nothing(): pass")
+    run.runpytest_subprocess().assert_outcomes(passed=1)
+    assert log(run) == []
+    assert not (run.path / "state").exists()
+
+
+def test_a_run_creates_one_cluster_and_deletes_it(run: pytest.Pytester) -> None:
+    run.makepyfile("def test_one(cluster): assert cluster.name.startswith('harness-')\ndef test_two(cluster): pass")
+    run.runpytest_subprocess().assert_outcomes(passed=2)
+    assert [line.split()[0] for line in log(run)] == ["create", "delete"]
+
+
+def test_the_workers_of_a_run_share_one_cluster_and_one_case(run: pytest.Pytester) -> None:
+    run.makepyfile(
+        """
+        import pytest
+        @pytest.mark.parametrize("number", range(8))
+        def test_shared(cluster, case, number): assert case.cluster.name == cluster.name
+        """
+    )
+    run.runpytest_subprocess("-n", "3").assert_outcomes(passed=8)
+    assert [line.split()[0] for line in log(run)] == ["create", "delete"]
+    assert report(run)["totals"] == {"passed": 8}
+    assert "stand-in created" in {phase["name"] for phase in report(run)["phases"]}
+
+
+def test_tests_of_one_group_run_on_one_worker(run: pytest.Pytester) -> None:
+    run.makepyfile(
+        """
+        import os, pathlib, pytest
+        @pytest.mark.xdist_group("case")
+        @pytest.mark.parametrize("number", range(8))
+        def test_group(number): pathlib.Path(os.environ["PYTEST_XDIST_WORKER"] + ".worker").touch()
+        """
+    )
+    run.runpytest_subprocess("-n", "2").assert_outcomes(passed=8)
+    assert len(list(run.path.glob("*.worker"))) == 1
+
+
+def test_a_named_cluster_that_is_kept_is_joined_by_the_next_run(run: pytest.Pytester) -> None:
+    run.makepyfile("def test_one(cluster): assert cluster.name == 'mine'")
+    run.runpytest_subprocess("--cluster-name=mine", "--keep-cluster").assert_outcomes(passed=1)
+    run.runpytest_subprocess("--cluster-name=mine").assert_outcomes(passed=1)
+    assert log(run) == ["create mine"]
+
+
+def test_isolation_tests_prove_a_joined_cluster_first(run: pytest.Pytester) -> None:
+    write(run, "scenarios/isolation/test_it.py", "def test_it(cluster): pass")
+    run.runpytest_subprocess("--cluster-name=mine", "--keep-cluster").assert_outcomes(passed=1)
+    assert log(run) == ["create mine"]
+    run.runpytest_subprocess("--cluster-name=mine", "-m", "isolation").assert_outcomes(passed=1)
+    assert log(run) == ["create mine", "prove mine"]
+
+
+def test_a_test_has_the_marker_of_its_folder(run: pytest.Pytester) -> None:
+    for folder in (
+        "scenarios/e2e",
+        "scenarios/isolation",
+        "scenarios/access",
+        "scenarios/chaos",
+        "tests/live",
+        "other",
+    ):
+        write(run, f"{folder}/test_{folder.replace('/', '_')}.py", "def test_it(): pass")
+    for marker in ("e2e", "isolation", "access", "chaos", "live"):
+        result = run.runpytest_subprocess("-m", marker)
+        result.assert_outcomes(passed=1, deselected=5)
+
+
+def test_an_error_in_making_the_cluster_is_told_in_words_and_other_tests_run(run: pytest.Pytester) -> None:
+    run.makepyfile("def test_one(cluster): pass\ndef test_two(case): pass\ndef test_three(): pass")
+    result = run.runpytest_subprocess("--cluster-name=broken")
+    result.assert_outcomes(passed=1, errors=2)
+    result.stdout.fnmatch_lines(["ClusterError: the stand-in cannot be made"])
+    assert "Traceback" not in result.stdout.str()
+    assert "stand_in_wiring.py" not in result.stdout.str()
+
+
+def test_a_failed_test_leaves_a_bundle_that_the_report_names(run: pytest.Pytester) -> None:
+    run.makepyfile("def test_one(cluster): assert False\ndef test_two(): assert False")
+    result = run.runpytest_subprocess()
+    result.assert_outcomes(failed=2)
+    first, second = report(run)["tests"]
+    assert (Path(first["bundle"]) / "collected").exists()
+    assert Path(first["bundle"]).is_relative_to(run.path / "artifacts" / "runs")
+    assert second["bundle"] == ""
+    assert first["bundle"] in result.stdout.str()
+
+
+def test_of_many_failures_the_first_five_have_bundles(run: pytest.Pytester) -> None:
+    run.makepyfile(
+        "import pytest\n@pytest.mark.parametrize('number', range(8))\ndef test_one(cluster, number): assert False"
+    )
+    run.runpytest_subprocess().assert_outcomes(failed=8)
+    assert [bool(test["bundle"]) for test in report(run)["tests"]] == [True] * 5 + [False] * 3
+
+
+def test_both_reports_are_always_written(run: pytest.Pytester) -> None:
+    run.makepyfile(
+        """
+        import pytest
+        def test_passes(cluster): pass
+        def test_fails(): assert 1 == 2
+        def test_skips(): pytest.skip("no wish")
+        @pytest.fixture
+        def broken(): raise RuntimeError("in setup")
+        def test_breaks(broken): pass
+        """
+    )
+    run.runpytest_subprocess()
+    assert report(run)["totals"] == {"passed": 1, "failed": 1, "skipped": 1, "error": 1}
+    assert report(run)["exit_status"] == 1
+    reasons = {test["id"].split("::")[1]: test["reason"] for test in report(run)["tests"]}
+    assert reasons["test_skips"] == "Skipped: no wish"
+    assert reasons["test_breaks"] == "RuntimeError: in setup"
+    suite = ET.parse(run.path / "artifacts" / "junit.xml").getroot()  # noqa: S314 -- written by pytest just now
+    properties = {one.get("name"): one.get("value") for one in suite.iter("property")}
+    assert properties["harness.run"] == report(run)["run"]
+    assert "harness.phase.stand-in created" in properties
+
+
+def test_a_file_that_cannot_be_collected_is_in_the_report_and_costs_no_cluster(run: pytest.Pytester) -> None:
+    write(run, "test_a.py", "import not_there")
+    write(run, "test_b.py", "def test_one(cluster): pass")
+    run.runpytest_subprocess()
+    assert report(run)["totals"] == {"error": 1}
+    assert log(run) == []
+
+
+def test_the_users_own_junit_file_is_left_to_them(run: pytest.Pytester) -> None:
+    run.makepyfile("def test_nothing(): pass")
+    run.runpytest_subprocess("--junitxml=mine.xml")
+    assert (run.path / "mine.xml").exists()
+    assert not (run.path / "artifacts" / "junit.xml").exists()
+
+
+def test_the_phases_are_shown(run: pytest.Pytester) -> None:
+    run.makepyfile("def test_one(cluster): pass")
+    result = run.runpytest_subprocess("--cluster-name=mine")
+    result.stdout.fnmatch_lines(["harness: embedded (auto) cluster mine, run *", "*stand-in created * s*"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--cluster=kind"], "ERROR: --cluster=kind is not built yet*"),
+        (["--cluster=kid"], "ERROR: --cluster: 'kid' is not allowed: one of auto, embedded, kind, minikube, existing"),
+        (["--isolation-worlds=many"], "ERROR: --isolation-worlds: 'many' is not allowed: *integer*"),
+    ],
+)
+def test_a_wrong_option_ends_the_run_before_anything_is_changed(
+    run: pytest.Pytester, arguments: list[str], said: str
+) -> None:
+    run.makepyfile("def test_one(cluster): pass")
+    result = run.runpytest_subprocess(*arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([said])
+    assert log(run) == []
+
+
+def test_options_come_from_the_ini_file_too(run: pytest.Pytester) -> None:
+    run.makeini("[pytest]\nharness_cluster_name = from-ini\nharness_artifacts = out\n")
+    run.makepyfile("def test_one(cluster): assert cluster.name == 'from-ini'")
+    run.runpytest_subprocess().assert_outcomes(passed=1)
+    assert (run.path / "out" / "report.json").exists()
+
+
+def test_the_users_kubeconfig_is_hidden_from_the_run(run: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", "/somebody/else")
+    run.makepyfile("import os\ndef test_one(): assert 'KUBECONFIG' not in os.environ")
+    run.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+def test_every_test_has_a_timeout_where_none_is_set(run: pytest.Pytester) -> None:
+    run.makepyfile("def test_one(pytestconfig): assert pytestconfig.getoption('timeout') == 300")
+    run.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+def test_a_timeout_of_the_user_stays(run: pytest.Pytester) -> None:
+    run.makeini("[pytest]\ntimeout = 7\n")
+    run.makepyfile("def test_one(pytestconfig): assert pytestconfig.getoption('timeout') is None")
+    run.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+def test_history_says_that_it_is_not_built_yet(run: pytest.Pytester) -> None:
+    run.makepyfile("def test_one(history): pass")
+    result = run.runpytest_subprocess()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["NotBuiltYet: the fixture `history` is not built yet: *"])
+
+
+PYTEST_KIND = """
+def pytest_addoption(parser):
+    for name in ("--kubeconfig", "--kind-image", "--kind-bin", "--kind-kubectl-bin"):
+        parser.addoption(name, default=None)
+    parser.addoption("--cluster-name", default="pytest-kind")
+    parser.addoption("--keep-cluster", action="store_true")
+"""
+
+
+@pytest.mark.parametrize("first", ["harness", "pytest-kind"])
+def test_pytest_kinds_options_are_its_own_whichever_is_loaded_first(
+    run: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    write(run, "site/pytest_kind/plugin.py", PYTEST_KIND)
+    write(run, "site/pytest_kind-22.11.1.dist-info/METADATA", "Name: pytest-kind\nVersion: 22.11.1\n")
+    write(run, "site/pytest_kind-22.11.1.dist-info/entry_points.txt", "[pytest11]\npytest-kind=pytest_kind.plugin\n")
+    monkeypatch.setenv("PYTHONPATH", f"{run.path / 'site'}{os.pathsep}{os.environ['PYTHONPATH']}")
+    run.makepyfile("def test_one(cluster): assert cluster.name == 'theirs'")
+    if first == "harness":  # as an installed plugin that is found before pytest-kind
+        run.makeconftest("import stand_in_wiring\n")
+        result = run.runpytest_subprocess("-p", "harness.plugin", "--cluster-name=theirs")
+    else:
+        result = run.runpytest_subprocess("--cluster-name=theirs")
+    result.assert_outcomes(passed=1)
+
+
+def test_an_installed_plugin_and_the_checkouts_conftest_are_one(
+    run: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(run, "site/k8s_harness-0.1.0.dist-info/METADATA", "Name: k8s-harness\nVersion: 0.1.0\n")
+    write(run, "site/k8s_harness-0.1.0.dist-info/entry_points.txt", "[pytest11]\nharness.plugin=harness.plugin\n")
+    monkeypatch.setenv("PYTHONPATH", f"{run.path / 'site'}{os.pathsep}{os.environ['PYTHONPATH']}")
+    run.makepyfile("def test_one(cluster): pass")
+    run.runpytest_subprocess("--cluster-name=mine").assert_outcomes(passed=1)
+    assert log(run) == ["create mine", "delete mine"]
+
+
+def test_ctrl_c_lets_go_of_the_cluster(run: pytest.Pytester) -> None:
+    run.makepyfile("import os, signal\ndef test_one(cluster): os.kill(os.getpid(), signal.SIGINT)")
+    result = run.runpytest_subprocess()
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert [line.split()[0] for line in log(run)] == ["create", "delete"]
+    assert report(run)["exit_status"] == pytest.ExitCode.INTERRUPTED
+
+
+def test_the_cluster_of_a_killed_run_is_no_longer_held(run: pytest.Pytester) -> None:
+    run.makepyfile(f"import os\ndef test_one(cluster): os.kill(os.getpid(), {signal.SIGKILL:d})")
+    run.runpytest_subprocess("--cluster-name=mine")
+    run.makepyfile("def test_one(cluster): pass")
+    run.runpytest_subprocess("--cluster-name=mine").assert_outcomes(passed=1)
+    assert log(run) == ["create mine", "sweep mine", "create mine", "delete mine"]

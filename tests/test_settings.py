@@ -1,0 +1,139 @@
+"""Options: where they come from, which source wins, and what is said about a wrong one."""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from harness.errors import NotBuiltYet, SettingsError
+from harness.settings import OPTIONS, PYTEST_KIND_OPTIONS, Settings, add_options, gather
+
+
+def settings(
+    command_line: dict[str, object] | None = None,
+    environment: dict[str, str] | None = None,
+    ini: Mapping[str, object] | None = None,
+) -> Settings:
+    return gather(command_line or {}, {"HOME": "/home/somebody", **(environment or {})}, ini)
+
+
+def test_the_options_are_those_of_the_interface() -> None:
+    assert {option.flag for option in OPTIONS} == {
+        *("--cluster", "--cluster-context", "--cluster-cni", "--artifacts", "--manifests"),
+        *("--isolation-worlds", "--isolation-seed", "--isolation-expectations"),
+        *("--access-expectations", "--access-live"),
+        *("--chaos-seed", "--chaos-duration", "--chaos-plan", "--chaos-engine", "--chaos-runner", "--litmus-python"),
+        *("--ingress-url", "--ingress-class", "--ingress-selector"),
+        *("--allow-context", "--allow-ephemeral", "--minikube-addons"),
+        *("--cluster-name", "--keep-cluster", "--kubeconfig", "--kind-image", "--kind-bin", "--kind-kubectl-bin"),
+    }
+
+
+def test_every_option_has_a_help_text() -> None:
+    assert [option.flag for option in OPTIONS if not option.help] == []
+
+
+def test_the_command_line_wins_over_the_environment_and_that_over_the_ini_file() -> None:
+    environment, ini = {"HARNESS_CHAOS_SEED": "2"}, {"harness_chaos_seed": "3"}
+
+    assert settings({"chaos_seed": "1"}, environment, ini).chaos_seed == 1
+    assert settings({}, environment, ini).chaos_seed == 2
+    assert settings({}, {}, ini).chaos_seed == 3
+    assert settings().chaos_seed is None
+
+
+@pytest.mark.parametrize(
+    ("sources", "said"),
+    [
+        (
+            ({"cluster": "kid"}, {}, {}),
+            "--cluster: 'kid' is not allowed: one of auto, embedded, kind, minikube, existing",
+        ),
+        (
+            ({}, {"HARNESS_CLUSTER": "kid"}, {}),
+            "environment variable HARNESS_CLUSTER: 'kid' is not allowed: one of auto",
+        ),
+        (({}, {}, {"harness_cluster": "kid"}), "ini key harness_cluster: 'kid' is not allowed: one of auto"),
+        (({"isolation_worlds": "0"}, {}, {}), "--isolation-worlds: '0' is not allowed: greater than 0"),
+        (({"manifests": "/not/there"}, {}, {}), "--manifests: '/not/there' is not allowed: does not exist"),
+        (({}, {"HARNESS_KEEP_CLUSTER": "perhaps"}, {}), "environment variable HARNESS_KEEP_CLUSTER: 'perhaps'"),
+        (({"ingress_url": "127.0.0.1:80"}, {}, {}), "must be a base URL such as http://127.0.0.1:8080"),
+        (({"cluster_name": "Über"}, {}, {}), "must be at most 40 of a-z, 0-9 and -"),
+        (({"cluster": "existing"}, {}, {}), "--cluster: an existing cluster must be named with --cluster-context"),
+        (({}, {"HARNESS_RUN_ID": "../up"}, {}), "environment variable HARNESS_RUN_ID: '../up' is not allowed"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_source_and_what_is_allowed(
+    sources: tuple[dict[str, object], dict[str, str], dict[str, object]], said: str
+) -> None:
+    with pytest.raises(SettingsError) as raised:
+        settings(*sources)
+    assert said in str(raised.value)
+
+
+def test_all_wrong_values_are_told_at_once() -> None:
+    with pytest.raises(SettingsError) as raised:
+        settings({"cluster": "kid"}, {"HARNESS_CHAOS_SEED": "x"})
+    assert [line.split(":")[0] for line in str(raised.value).splitlines()] == [
+        "--cluster",
+        "environment variable HARNESS_CHAOS_SEED",
+    ]
+
+
+def test_pytest_kinds_defaults_count_as_unset() -> None:
+    defaults: dict[str, object] = {"cluster_name": "pytest-kind", "keep_cluster": False, "kubeconfig": None}
+    environment = {"HARNESS_CLUSTER_NAME": "mine", "HARNESS_KEEP_CLUSTER": "1"}
+
+    assert settings(defaults).name.startswith("harness-")
+    assert settings(defaults, environment).name == "mine"
+    assert settings(defaults, environment).keep_cluster
+
+
+def test_two_runs_have_clusters_of_different_names() -> None:
+    assert settings().name != settings().name
+    assert settings().name.removeprefix("harness-").isalnum()
+
+
+def test_a_worker_has_the_run_and_the_cluster_of_its_controller() -> None:
+    controller = settings()
+    worker = gather({}, {"HOME": "/home/somebody"}, run_id=controller.run_id)
+    assert (worker.run_id, worker.name) == (controller.run_id, controller.name)
+
+
+def test_a_list_is_given_by_repeating_or_with_commas() -> None:
+    parser = argparse.ArgumentParser()
+    add_options(parser.add_argument)
+    given = vars(parser.parse_args(["--allow-context=a", "--allow-context=b"]))
+
+    assert settings(given).allow_context == ("a", "b")
+    assert settings({}, {"HARNESS_ALLOW_CONTEXT": "a, b"}).allow_context == ("a", "b")
+
+
+def test_pytest_kinds_options_can_be_left_to_it() -> None:
+    parser = argparse.ArgumentParser()
+    add_options(parser.add_argument, without=PYTEST_KIND_OPTIONS)
+    assert not PYTEST_KIND_OPTIONS & set(vars(parser.parse_args([])))
+
+
+@pytest.mark.parametrize("provider", ["kind", "minikube"])
+def test_a_provider_that_is_not_built_yet_says_so(provider: str) -> None:
+    with pytest.raises(NotBuiltYet, match=f"--cluster={provider} is not built yet"):
+        settings({"cluster": provider}).provider  # noqa: B018 -- reading it raises
+
+
+def test_auto_is_the_embedded_node() -> None:
+    assert settings().provider == "embedded"
+
+
+def test_paths_follow_the_xdg_rules() -> None:
+    assert settings().paths.cache == Path("/home/somebody/.cache/harness")
+    assert settings().paths.state == Path("/home/somebody/.local/state/harness")
+    named = settings({}, {"XDG_CACHE_HOME": "/var/c", "XDG_STATE_HOME": "not/absolute"}).paths
+    assert named.cache == Path("/var/c/harness")
+    assert named.state == Path("/home/somebody/.local/state/harness")
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        settings().name = "other"
