@@ -1,0 +1,1 @@
+"""Tests of the harness against real clusters: root on Linux, about five minutes."""

@@ -1,0 +1,89 @@
+"""Fixtures of the tests against real clusters: one shared cluster, rooms to break others in, and pods."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import wiring
+from harness.clusters.embedded.provider import EmbeddedCluster, EmbeddedProvider
+from harness.clusters.provider import Cluster
+from harness.images.catalogue import prober_image
+from harness.kube.client import Api
+from harness.paths import Paths
+from harness.plugin import SETTINGS
+from harness.settings import Settings
+from harness.timeline import Timeline
+
+from .holding import Holding
+from .pods import Pods
+from .room import Room, environment
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where there can be no embedded cluster, say so: these tests are of nothing else."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        for item in items:
+            if Path(__file__).parent in item.path.parents:
+                item.add_marker(pytest.mark.skip(reason="an embedded cluster needs root on Linux"))
+
+
+@pytest.fixture(scope="session")
+def settings(pytestconfig: pytest.Config) -> Settings:
+    """The settings of this run."""
+    return pytestconfig.stash[SETTINGS]
+
+
+@pytest.fixture(scope="session")
+def embedded(cluster: Cluster) -> EmbeddedCluster:
+    """The shared cluster, with all that an embedded one can do."""
+    assert isinstance(cluster, EmbeddedCluster)
+    return cluster
+
+
+@pytest.fixture(scope="session")
+def api(cluster: Cluster) -> Iterator[Api]:
+    """The shared cluster's API."""
+    with Api.of(cluster.kubectl) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def image(cluster: Cluster) -> str:
+    """An image that is on the shared cluster's node and has Python."""
+    found = prober_image(Timeline())
+    cluster.load_images([found.archive])
+    return found.reference
+
+
+@pytest.fixture
+def pods(api: Api, namespace: str, image: str) -> Pods:
+    """Makes pods in a fresh namespace of the shared cluster."""
+    return Pods(api, namespace, image)
+
+
+@pytest.fixture(scope="session")
+def states(settings: Settings) -> Path:
+    """What ``XDG_STATE_HOME`` is for clusters that are broken on purpose: other runs must not sweep them."""
+    return settings.paths.state.with_name("harness-live")
+
+
+@pytest.fixture(scope="session")
+def apart(settings: Settings, states: Path) -> Iterator[Paths]:
+    """The folders of those clusters. What earlier runs left there is removed first."""
+    paths = Paths(settings.paths.cache, states / "harness")
+    provider = EmbeddedProvider(paths.cache, paths.state, wiring.embedded_assets, wiring.make_ready)
+    provider.sweep()
+    yield paths
+    provider.sweep()
+    assert provider.names() == []
+
+
+@pytest.fixture
+def holding(apart: Paths, states: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Holding]:
+    """A run of pytest, in a room, that is about to hold a cluster of its own."""
+    name = f"h{abs(hash(request.node.nodeid)) % 10**6}"
+    with Room() as room:
+        yield Holding(room, apart, name, tmp_path, environment(XDG_STATE_HOME=str(states)))

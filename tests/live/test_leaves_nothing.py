@@ -1,0 +1,83 @@
+"""However a cluster ends, it leaves the machine as it was: processes at once, cgroups and files in time."""
+
+import signal
+
+import pytest
+
+from .holding import Holding
+from .machine import AT_ONCE
+
+
+def test_a_run_that_ends_normally_leaves_nothing(holding: Holding) -> None:
+    holding.until_ready()
+
+    holding.leave()
+
+    assert holding.pytest.wait() == 0, holding.pytest.output.read_text()
+    holding.nothing_is_left()
+    assert not holding.layout.folder.exists()
+
+
+def test_ctrl_c_leaves_nothing(holding: Holding) -> None:
+    holding.until_ready()
+
+    holding.pytest.interrupt()
+
+    assert holding.pytest.wait() == pytest.ExitCode.INTERRUPTED
+    holding.nothing_is_left()
+    assert not holding.layout.folder.exists()
+
+
+@pytest.mark.parametrize("moment", ["its supervisor starts", "its components start"])
+def test_ctrl_c_while_the_cluster_is_created_leaves_nothing(holding: Holding, moment: str) -> None:
+    sign = {
+        "its supervisor starts": holding.layout.logs / "supervisor.log",
+        "its components start": holding.layout.logs / "kubelet.log",
+    }
+    holding.until(moment, sign[moment])
+
+    holding.pytest.interrupt()
+
+    assert holding.pytest.wait() == pytest.ExitCode.INTERRUPTED
+    holding.nothing_is_left()
+    assert not holding.layout.folder.exists()
+
+
+def test_a_killed_run_leaves_nothing(holding: Holding) -> None:
+    holding.until_ready()
+
+    holding.pytest.kill()
+
+    assert holding.pytest.wait() == -signal.SIGKILL
+    holding.nothing_is_left(AT_ONCE)
+    holding.other_command("down")
+    holding.nothing_is_left()
+    assert not holding.layout.folder.exists()
+
+
+def test_a_killed_supervisor_takes_its_cluster_with_it(holding: Holding) -> None:
+    holding.until_ready()
+
+    holding.kill_supervisor()
+
+    holding.only_these_are_left([holding.pytest.pid])
+    holding.leave()
+    assert holding.pytest.wait() == pytest.ExitCode.TESTS_FAILED
+    assert f"the supervisor of cluster {holding.name} ended" in holding.pytest.output.read_text()
+    holding.other_command("down")
+    holding.nothing_is_left()
+    assert not holding.layout.folder.exists()
+
+
+def test_a_component_that_dies_takes_the_cluster_with_it_and_is_named(holding: Holding) -> None:
+    holding.until_ready()
+
+    holding.kill_component("etcd")
+
+    holding.only_these_are_left([holding.pytest.pid])
+    holding.leave()
+    assert holding.pytest.wait() == pytest.ExitCode.TESTS_FAILED
+    said = holding.pytest.output.read_text()
+    assert f"etcd of cluster {holding.name} was killed by SIGKILL; the last lines of its log:" in said
+    holding.nothing_is_left()
+    assert not holding.layout.folder.exists()
