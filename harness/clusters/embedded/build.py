@@ -100,7 +100,7 @@ class Builder:
         folders = {name: self._folder(name, program) for name, program in chosen.items()}
         if stale := self._stale(chosen, folders):
             if any(program.cgo for program in stale.values()):
-                packages.ensure(timeline, ("build",))
+                packages.ensure(timeline, ("compile",))
             with self.alone(timeline):
                 # Another process may have built it while we waited.
                 if stale := self._stale(chosen, folders):
