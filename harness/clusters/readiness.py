@@ -5,6 +5,7 @@ outside; and the policy canary flips. The canary is made of fresh objects, since
 still deny: a pair connects, a policy is created and the same pair is denied, the policy is deleted and it connects again.
 """
 
+import functools
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -81,11 +82,8 @@ def _wait_for_phases(api: Api, cluster: Cluster, timeline: Timeline, canary: Can
     with timeline.phase("node Ready") as say:
         say(wait_until("a node to be Ready", lambda: _ready_node(api), seconds=SECONDS))
     with timeline.phase("default ServiceAccount"):
-        wait_until(
-            "the default ServiceAccount",
-            lambda: _exists(api, "/api/v1/namespaces/default/serviceaccounts/default"),
-            seconds=SECONDS,
-        )
+        account = "/api/v1/namespaces/default/serviceaccounts/default"
+        wait_until("the default ServiceAccount", lambda: api.find(account), seconds=SECONDS)
     with _pair(api, canary.image) as namespace:
         with timeline.phase("DNS answers from a pod"):
             probe = _open(cluster.kubectl, api, canary, namespace)
@@ -231,15 +229,19 @@ def _open(kubectl: Kubectl, api: Api, canary: Canary, namespace: str) -> Probe:
     for role in ("client", "server"):
         wait_until(
             f"the canary's {role} pod to run",
-            lambda role=role: _runs(api, namespace, role),
+            functools.partial(_runs, api, namespace, role),
             seconds=SECONDS,
-            describe=lambda role=role: str(_pod(api, namespace, role).get("status")),
+            describe=functools.partial(_status, api, namespace, role),
         )
     return canary.open(kubectl, namespace, "client")
 
 
 def _pod(api: Api, namespace: str, name: str) -> JsonObject:
     return api.get(f"/api/v1/namespaces/{namespace}/pods/{name}")
+
+
+def _status(api: Api, namespace: str, name: str) -> str:
+    return str(_pod(api, namespace, name).get("status"))
 
 
 def _runs(api: Api, namespace: str, name: str) -> bool:
