@@ -105,6 +105,7 @@ def destroy(kubectl: Kubectl, folders: Sequence[Path], *, seconds: float) -> lis
         bodies = {one.path: one.body for one in going if one.body}
         homes = {body["metadata"]["name"] for body in bodies.values() if body["kind"] == "Namespace"}
         volumes = {f"{_VOLUMES}/{one['metadata']['name']}": one for one in _volumes(api, homes)}
+        _empty(api, homes, seconds)
         for path, body in bodies.items():
             _delete(api, path, "Background" if body["kind"] == "Namespace" else "Foreground")
         _wait_gone(api, bodies, seconds)
@@ -168,6 +169,32 @@ def _volumes(api: Api, homes: set[str]) -> list[JsonObject]:
     except ApiError:
         return []
     return [one for one in volumes if one["spec"].get("claimRef", {}).get("namespace") in homes]
+
+
+def _empty(api: Api, homes: set[str], seconds: float) -> None:
+    """Delete the workloads of namespaces and wait until their pods are gone.
+
+    The namespace controller would do so too, but it looks again only after half of the longest grace period of the pods
+    that it met, however soon they ended (pkg/controller/namespace/deletion/namespaced_resources_deleter.go).
+    """
+    for home in homes:
+        for kind in ("deployments", "statefulsets", "daemonsets", "replicasets"):
+            _delete(api, f"/apis/apps/v1/namespaces/{home}/{kind}")
+        _delete(api, f"/api/v1/namespaces/{home}/pods")
+
+    def pods() -> list[str]:
+        return [
+            f"{home}/{pod['metadata']['name']}"
+            for home in homes
+            for pod in api.items(f"/api/v1/namespaces/{home}/pods")
+        ]
+
+    wait_until(
+        f"the pods of {', '.join(sorted(homes))} to end",
+        lambda: not pods(),
+        seconds=seconds,
+        describe=lambda: ", ".join(pods()),
+    )
 
 
 def _delete(api: Api, path: str, policy: str = "Background") -> None:
