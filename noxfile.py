@@ -32,7 +32,7 @@ nox.needs_version = ">=2025.2.9"
 def prepare(session: nox.Session) -> None:
     """Make the shared environment if pyproject.toml or Python changed since it was made, and use it in this session."""
     project = (ROOT / "pyproject.toml").read_bytes()
-    key = hashlib.sha256(project + f"{sys.version}{sys.executable}".encode()).hexdigest()
+    key = hashlib.sha256(project + sys.version.encode()).hexdigest()  # not where it lies: `bench` calls nox from within
     python = ENVIRONMENT / "bin" / "python"
     session.env["PATH"] = f"{ENVIRONMENT / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
     session.env["VIRTUAL_ENV"] = str(ENVIRONMENT)
@@ -49,7 +49,8 @@ def prepare(session: nox.Session) -> None:
 
 def run(session: nox.Session, *command: str) -> None:
     """Run a program of the environment; Ctrl-C gives it time to end its cluster."""
-    session.run(*command, external=True, interrupt_timeout=20, terminate_timeout=5)
+    program = str(ENVIRONMENT / "bin" / command[0])
+    session.run(program, *command[1:], external=True, interrupt_timeout=20, terminate_timeout=5)
 
 
 def prepare_for_clusters(session: nox.Session, *groups: str) -> None:

@@ -25,6 +25,9 @@ from harness.timeline import Timeline
 DEFAULT_NAME = "harness"
 """The name of the cluster of commands where none is given; a run of pytest has one of its own."""
 
+WIDE = 400
+"""The width of tables that are not shown on a terminal: no line is broken."""
+
 OK, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -145,7 +148,8 @@ def status(settings: Settings, _options: argparse.Namespace) -> int:
     if not clusters:
         _say("no clusters")
         return OK
-    table = Table("name", "state", "kept", "in use", "age", "kubeconfig", box=None)
+    table = Table("name", "state", "kept", "in use", "age", box=None)
+    table.add_column("kubeconfig", overflow="fold")
     for one in clusters:
         table.add_row(
             one.name,
@@ -155,7 +159,7 @@ def status(settings: Settings, _options: argparse.Namespace) -> int:
             age(time.time() - one.since),
             one.kubeconfig,
         )
-    Console(soft_wrap=True, highlight=False).print(table)
+    Console(highlight=False, width=None if sys.stdout.isatty() else WIDE).print(table)
     return OK
 
 

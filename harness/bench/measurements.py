@@ -87,8 +87,8 @@ def _pay(case: Case, timeline: Timeline) -> float:
     case.sql("invoice-db", "DELETE FROM invoices")
     case.sql(
         "invoice-db",
-        "INSERT INTO invoices (invoice_id, value, currency) "
-        f"SELECT 'B' || n, 1 + n / 100.0, 'EUR' FROM generate_series(1, {INVOICES}) n",  # noqa: S608 -- our own constant
+        "INSERT INTO invoices (invoice_id, value, currency) "  # noqa: S608 -- our own constant
+        f"SELECT 'B' || n, 1 + n / 100.0, 'EUR' FROM generate_series(1, {INVOICES}) n",
     )
     with timeline.phase(f"pay {INVOICES} invoices"):
         began = time.monotonic()
