@@ -1,8 +1,8 @@
 """The lease: who still uses a cluster, as the kernel knows it.
 
-Every user (a fixture, an xdist worker, a command) holds a shared flock on the cluster's lease file. The kernel lets go of
-it when its process ends, however it ends, so nobody has to be asked whether they still live. Whoever gets the exclusive
-lock knows that there is no user left; a cluster that has none and is not ``kept`` is torn down.
+Every user (a fixture, an xdist worker, a command) holds a shared flock on the cluster's lease file. The kernel lets go
+of it when its process ends, however it ends, so nobody has to be asked whether they still live. Whoever gets the
+exclusive lock knows that there is no user left; a cluster that has none and is not ``kept`` is torn down.
 """
 
 import fcntl
@@ -20,7 +20,7 @@ class Lease:
         self._kept = folder / "kept"
 
     def open(self) -> int:
-        """A descriptor of the lease file, made with its folder if need be; closed on exec, so no child holds the lease."""
+        """A descriptor of the lease file, made with its folder if need be. It is closed on exec: no child holds it."""
         self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         return os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
@@ -40,7 +40,7 @@ class Lease:
 
     @contextmanager
     def alone(self) -> Iterator[bool]:
-        """Try to be the only one for the block: yields whether nobody else holds the lease. Nobody can join meanwhile."""
+        """Try to be the only one for the block: yields whether nobody else holds it. Nobody can join meanwhile."""
         descriptor = self.open()
         try:
             try:

@@ -78,7 +78,7 @@ def remove(name: str, mounted: Sequence[Hierarchy], seconds: float = 5) -> None:
         while top.is_dir():
             try:
                 for folder, _, _ in os.walk(top, topdown=False):
-                    os.rmdir(folder)
+                    Path(folder).rmdir()
             except OSError as error:
                 if time.monotonic() > deadline:
                     raise WaitTimeout(f"cgroup {top} to be empty", seconds, str(error)) from error

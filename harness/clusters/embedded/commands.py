@@ -241,7 +241,7 @@ KUBE_PROXY = {
     # Limits of connection tracking belong to the whole machine.
     "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
     "metricsBindAddress": "127.0.0.1:10249",
-    "bindAddress": "0.0.0.0",
+    "bindAddress": "0.0.0.0",  # noqa: S104 -- of the node's own network namespace
     "iptables": {"syncPeriod": "30s", "minSyncPeriod": "50ms"},
 }
 

@@ -33,7 +33,7 @@ class Layout:
 
     @property
     def cgroup(self) -> str:
-        """The name of its cgroup in each hierarchy, of bounded length and safe characters, unique by the folder's path."""
+        """The name of its cgroup in each hierarchy: short, of safe characters, unique by the folder's path."""
         return f"harness-{hashlib.sha256(str(self.folder).encode()).hexdigest()[:12]}"
 
     @property

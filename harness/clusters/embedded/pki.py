@@ -4,7 +4,7 @@ Each cluster has its own: a template holds none, so no credential of one cluster
 """
 
 import base64
-import datetime
+import datetime as dt
 import ipaddress
 import json
 import os
@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-LIFETIME = datetime.timedelta(days=30)
-CLOCK_SKEW = datetime.timedelta(minutes=5)
+LIFETIME = dt.timedelta(days=30)
+CLOCK_SKEW = dt.timedelta(minutes=5)
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -50,7 +50,7 @@ class Authority:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kubernetes")])
-        now = datetime.datetime.now(datetime.UTC)
+        now = dt.datetime.now(dt.UTC)
         usage = x509.KeyUsage(
             digital_signature=True,
             content_commitment=False,
@@ -84,7 +84,7 @@ class Authority:
         subject = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
         if organization:
             subject.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
-        now = datetime.datetime.now(datetime.UTC)
+        now = dt.datetime.now(dt.UTC)
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         builder = (
             x509.CertificateBuilder()

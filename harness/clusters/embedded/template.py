@@ -1,8 +1,8 @@
 """The template: a cluster brought up once, stopped cleanly, from whose data every other is cloned.
 
-It holds no pod, no active snapshot (containerd's files are hard links in the clones: a write through one would corrupt all),
-no address lease and nothing of its authority: a clone has keys of its own, so what carries the old ones is taken out
-of etcd while the API server is down.
+It holds no pod, no active snapshot (containerd's files are hard links in the clones: a write through one would corrupt
+all), no address lease and nothing of its authority: a clone has keys of its own, so what carries the old ones is taken
+out of etcd while the API server is down.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ DATABASES = (
     "containerd/io.containerd.snapshotter.v1.overlayfs/metadata.db",
     "etcd",
 )
-"""What a cluster writes in place: copied into a clone. Everything else is only ever added to or removed: hard-linked."""
+"""What a cluster writes in place is copied into a clone; the rest, only ever added to or removed, is hard-linked."""
 
 OF_THE_OLD_CLUSTER = (
     "/registry/leases/",
@@ -46,7 +46,7 @@ OF_THE_OLD_CLUSTER = (
 """Keys that tell of the template's node, processes or authority; every ``kube-root-ca.crt`` goes too."""
 
 KEPT = 2
-"""Templates that stay in the cache: this one and the one before, as when one goes back and forth between two versions."""
+"""Templates that stay in the cache: this one and the one before, for going back and forth between two versions."""
 API_SECONDS = 60.0
 ADDON_SECONDS = 120.0
 
@@ -204,7 +204,7 @@ def _ctr(where: Layout, *arguments: str, stdin: Path | None = None) -> str:
 
 
 def publish_authority(where: Layout, api: Api) -> None:
-    """Write ``kube-root-ca.crt`` into every namespace, as the controller manager would: but before any pod can start."""
+    """Write ``kube-root-ca.crt`` into every namespace, as the controller manager would, but before any pod starts."""
     data = {"ca.crt": (where.pki / "ca.crt").read_text()}
     for namespace in api.items("/api/v1/namespaces"):
         path = f"/api/v1/namespaces/{namespace['metadata']['name']}/configmaps"
