@@ -1,5 +1,6 @@
 """Starting a cluster's supervisor, finding its processes, ending it: what is done from outside the namespaces."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -79,7 +80,7 @@ def prepare(where: Layout, assets: Assets) -> None:
     finally:
         for listener in listeners:
             listener.close()
-    wait_for(where, "the node to set itself up", lambda: (where.folder / "running").exists(), seconds=20)
+    wait_for(where, "the node to set itself up", (where.folder / "running").exists, seconds=20)
 
 
 def specification(where: Layout, listeners: Sequence[int], ingress_port: int) -> dict[str, Any]:
@@ -142,7 +143,7 @@ def supervisor(where: Layout) -> int | None:
 
 
 def node_process(where: Layout) -> int:
-    """This machine's process id of the node's process 1. Raises ClusterGone."""
+    """The id that the node's process 1 has on this machine. Raises ClusterGone."""
     parent = state(where).get("unshare")
     for pid, parents, _ in _processes():
         if parents == parent:
@@ -152,11 +153,11 @@ def node_process(where: Layout) -> int:
 
 def outer_ids(where: Layout, inner: Mapping[str, int]) -> dict[str, int]:
     """Translate process ids of the node's PID namespace to this machine's."""
-    namespace = os.readlink(f"/proc/{node_process(where)}/ns/pid")
+    namespace = Path(f"/proc/{node_process(where)}/ns/pid").readlink()
     found = {}
     for pid, _, nested in _processes():
         try:
-            if len(nested) > 1 and os.readlink(f"/proc/{pid}/ns/pid") == namespace:
+            if len(nested) > 1 and Path(f"/proc/{pid}/ns/pid").readlink() == namespace:
                 found[nested[-1]] = pid
         except (FileNotFoundError, ProcessLookupError):
             continue
@@ -246,7 +247,8 @@ def end(where: Layout) -> None:
     """End the cluster's processes and remove everything of it. Safe to repeat."""
     pid = supervisor(where)
     if pid is not None:
-        os.kill(pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):  # it may be ending by itself, its last user gone
+            os.kill(pid, signal.SIGTERM)
         try:
             wait_until("the supervisor to end", lambda: supervisor(where) is None, seconds=STOP_SECONDS, interval=0.005)
         except WaitTimeout:

@@ -3,11 +3,13 @@
     python -m harness.clusters.embedded.supervisor FOLDER
 
 It is killed, and the kernel ends the node with it (``PR_SET_PDEATHSIG``, then the end of process 1 ends the whole PID
-namespace, mounts and links with it); what only a living process can remove, cgroups and files, is left for the next sweep.
+namespace, mounts and links with it); what only a living process can remove, cgroups and files, is left for the next
+sweep.
 """
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,12 +26,14 @@ KEPT_POLL = 0.5
 """Seconds between two looks at whether an unused cluster is still to be kept."""
 
 
-def end_when_unused(layout: Layout, node: subprocess.Popen[bytes]) -> None:
+def end_when_unused(layout: Layout, node: subprocess.Popen[bytes], unused: threading.Event) -> None:
     """Block until nobody holds the lease and the cluster is not kept; then kill the node, the lease held alone."""
     lease = Lease(layout.folder)
     while True:
         descriptor = lease.wait_until_unused()
-        if not lease.kept:
+        keep = lease.kept
+        if not keep:
+            unused.set()
             node.kill()
             return  # the descriptor stays open: nobody joins a cluster that is going
         os.close(descriptor)
@@ -65,9 +69,12 @@ def main() -> None:
     state = layout.state.with_suffix(".new")
     state.write_text(json.dumps({"supervisor": os.getpid(), "unshare": node.pid, "started": time.time()}))
     state.rename(layout.state)
-    threading.Thread(target=end_when_unused, args=(layout, node), daemon=True).start()
+    unused = threading.Event()
+    threading.Thread(target=end_when_unused, args=(layout, node, unused), daemon=True).start()
     node.wait()
     cgroups.remove(layout.cgroup, mounted)
+    if unused.is_set():  # else somebody holds the lease still, and wants to read what happened
+        shutil.rmtree(layout.folder, ignore_errors=True)
 
 
 def _own_cgroup(hierarchy: cgroups.Hierarchy) -> Path:
