@@ -2,8 +2,8 @@
 
     python -I node.py SPEC
 
-It imports nothing but the standard library, since it lives as long as the cluster and is started with every one. SPEC is
-the JSON that ``spec.py`` writes. The listeners that the supervisor opened in the machine's own network are inherited.
+It imports nothing but the standard library, since it lives as long as the cluster and is started with every one. SPEC
+is the JSON of ``process.specification``. The listeners that were opened in the machine's own network are inherited.
 
 A component that ends without having been told to ends the node: what is left of a cluster that lost its API server
 or its policy agent must not be mistaken for one that works.
@@ -32,7 +32,7 @@ def run(*command: str) -> None:
 
 
 def mount(spec: dict[str, Any]) -> None:
-    """Give the node its own view of /proc, /sys, /run, /var/lib, /var/log and of the sysctls that no namespace holds."""
+    """Give the node its own /proc, /sys, /run, /var/lib and /var/log, and the sysctls that no namespace holds."""
     run("mount", "--make-rprivate", "/")
     run("mount", "-t", "proc", "proc", "/proc")
     folder = os.open(spec["folder"], os.O_PATH)
@@ -204,7 +204,7 @@ class Node:
         listener.listen()
         wake, woken = socket.socketpair()
         for end in (wake, woken):
-            end.setblocking(False)
+            end.setblocking(False)  # noqa: FBT003 -- its only parameter
         signal.signal(signal.SIGCHLD, lambda _signal, _frame: None)
         signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
         waiting = selectors.DefaultSelector()
@@ -229,6 +229,7 @@ class Node:
 
 def main() -> None:
     """Set up, then serve."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])  # whoever started us may block SIGCHLD, and no end would be seen
     spec = json.loads(Path(sys.argv[1]).read_text())
     mount(spec)
     link(spec)
