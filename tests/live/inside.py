@@ -52,6 +52,7 @@ class Inside:
                 env=environment,
                 cwd=folder,
                 start_new_session=True,
+                preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, []),  # noqa: PLW1509 -- there are no threads
             )
         process.returncode = 0  # collected here, with all others
         return process.pid
@@ -79,9 +80,7 @@ class Inside:
 
 def main() -> None:
     """Answer until there are no more requests."""
-    # Blocked, since process 1 never sees a signal that it neither handles nor blocks. Its children must not inherit it.
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
-    os.register_at_fork(after_in_child=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD]))
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])  # to wait for it
     inside = Inside()
     for line in sys.stdin:
         print(json.dumps(inside.answer(json.loads(line))), flush=True)  # noqa: T201 -- the answer

@@ -33,6 +33,9 @@ VOLATILE = {
 }
 """Counters among the sysctls, and what each counts: they change on a machine on which nothing happens."""
 
+ENDED = "ZXx"
+"""States of a process that has ended and that its parent has only to collect: it holds nothing any more."""
+
 KEYS_OF_MODULES = {
     "br_netfilter": ("net.bridge.",),
     "ip_tables": ("net.ipv4.ip_tables_",),
@@ -96,8 +99,10 @@ def _processes() -> Iterator[str]:
         except (FileNotFoundError, ProcessLookupError):
             continue
         name = status[status.index("(") + 1 : status.rindex(")")]
-        began = status[status.rindex(")") + 2 :].split(" ")[19]  # proc_pid_stat(5): tells a reused id from the first
-        yield f"{folder.name} began {began}: {command[:200] or f'[{name}]'}"
+        fields = status[status.rindex(")") + 2 :].split(" ")  # proc_pid_stat(5), from the third on
+        state, began = fields[0], fields[19]  # when it began tells a reused id from the first
+        if state not in ENDED:
+            yield f"{folder.name} began {began}: {command[:200] or f'[{name}]'}"
 
 
 def _process_folders() -> Iterator[Path]:

@@ -49,8 +49,9 @@ def test_an_autoscaler_is_active_and_knows_the_current_value(api: Api, namespace
     def utilization() -> int | None:
         status = api.get(f"{autoscalers}/busy")["status"]
         active = any(c["type"] == "ScalingActive" and c["status"] == "True" for c in status.get("conditions") or [])
-        values = [m["resource"]["current"].get("averageUtilization") for m in status.get("currentMetrics") or []]
-        return values[0] if active and values else None
+        # Until the first measurement there is a metric without a type.
+        measured = [m["resource"]["current"] for m in status.get("currentMetrics") or [] if m["type"] == "Resource"]
+        return measured[0].get("averageUtilization") if active and measured else None
 
     measured = wait_until(
         "the autoscaler to be active with a current value",
