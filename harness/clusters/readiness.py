@@ -2,7 +2,7 @@
 
 The API answers; the node is Ready; the default ServiceAccount is there; DNS answers from a pod; the Ingress answers
 from outside; and the policy canary flips. The canary is made of fresh objects, since standing rules of a dead enforcer
-would still deny: a pair connects, a policy is created and the same pair is denied, the policy is deleted and it connects
+would still deny: a pair connects, a policy is created and the pair is denied, the policy is deleted and it connects
 again.
 """
 
