@@ -228,7 +228,7 @@ def _load(kubeconfig: Path, context: str | None) -> "tuple[Configuration, ssl.SS
     killed process never does: here they live for the moment that OpenSSL needs to read them.
     """
     from kubernetes.client import Configuration  # noqa: PLC0415 -- 0.3 s, for those who need it
-    from kubernetes.config import ConfigException, load_kube_config  # noqa: PLC0415
+    from kubernetes.config import load_kube_config  # noqa: PLC0415
 
     configuration = Configuration()
     # The official client remembers its temporary files for the whole process: two threads would delete each other's.
@@ -247,7 +247,7 @@ def _load(kubeconfig: Path, context: str | None) -> "tuple[Configuration, ssl.SS
                 tls.verify_mode = ssl.CERT_NONE
             if configuration.cert_file:
                 tls.load_cert_chain(configuration.cert_file, configuration.key_file)
-        except (ConfigException, OSError, ValueError) as error:
+        except Exception as error:  # a file that is no kubeconfig makes it raise nearly anything
             named = f", context {context}" if context else ""
             raise SettingsError(f"the kubeconfig {kubeconfig}{named} cannot be used: {error}") from error
     return configuration, tls

@@ -1,0 +1,153 @@
+"""The failure bundle: what is in it, what never is, and that it never fails itself."""
+
+import base64
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness.kube import bundle
+from harness.kube.kubectl import Kubectl
+
+from .conftest import FakeApi
+from .objects import event, pod, waiting
+
+PASSWORD = "very-much-hidden"  # noqa: S105 -- a test's own
+ENCODED = base64.b64encode(PASSWORD.encode()).decode()
+CORE = "/api/v1/namespaces/invoice"
+
+
+@dataclass
+class Subject:
+    """A cluster with one component."""
+
+    kubectl: Kubectl
+    slow: float = 0
+
+    def export_logs(self, folder: Path) -> None:
+        time.sleep(self.slow)
+        (folder / "node").mkdir()
+        (folder / "node" / "etcd.log").write_text(f"etcd says {PASSWORD}\n")
+
+
+@pytest.fixture
+def failed(fake: FakeApi, kubectl: Kubectl) -> Subject:
+    """A namespace of the harness with a pod in a crash loop, and a stranger's namespace."""
+    fake.holds(
+        "/api/v1/namespaces",
+        "Namespace",
+        {"metadata": {"name": "invoice", "labels": {"harness.dev/owner": "me"}}},
+        {"metadata": {"name": "stranger"}},
+    )
+    last = {"terminated": {"exitCode": 2, "reason": "Error"}}
+    fake.holds(f"{CORE}/pods", "Pod", pod(status=waiting("CrashLoopBackOff", restartCount=3, lastState=last)))
+    later = event("BackOff", "Back-off\nrestarting", count=4)
+    sooner = event("Scheduled", "Assigned", lastTimestamp=None, eventTime="2026-11-23T23:59:59.000001Z")
+    fake.holds(f"{CORE}/events", "Event", later, sooner)
+    meta = {"name": "login", "namespace": "invoice"}
+    fake.holds(f"{CORE}/secrets", "Secret", {"metadata": meta, "data": {"password": ENCODED}})
+    fake.answers[f"{CORE}/pods/shop-7d9c-abcde/log"] = f"cannot log in with {PASSWORD} ({ENCODED})\n"
+    return Subject(kubectl)
+
+
+def text_of(folder: Path) -> str:
+    return "\n".join(file.read_text() for file in sorted(folder.rglob("*")) if file.is_file())
+
+
+def test_a_bundle_says_what_is_wrong_and_keeps_what_may_tell_why(failed: Subject, tmp_path: Path) -> None:
+    folder = tmp_path / "bundle"
+    bundle.collect(failed, folder)
+
+    assert {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()} == {
+        "summary.txt",
+        "secrets.txt",
+        "events.txt",
+        "cluster.yaml",
+        "rights.yaml",
+        "nodes.txt",
+        "invoice/objects.yaml",
+        "invoice/describe.txt",
+        "invoice/logs/shop-7d9c-abcde.app.log",
+        "invoice/logs/shop-7d9c-abcde.app.previous.log",
+        "components/node/etcd.log",
+    }
+    assert "invoice: deployment/shop, pod shop-7d9c-abcde, container app: it ended 4 times" in text_of(folder)
+    assert "What is not in here" not in (folder / "summary.txt").read_text()
+
+
+def test_no_value_of_a_secret_is_in_a_bundle(failed: Subject, tmp_path: Path) -> None:
+    bundle.collect(failed, tmp_path / "bundle")
+    kept = text_of(tmp_path / "bundle")
+
+    assert PASSWORD not in kept
+    assert ENCODED not in kept
+    assert "etcd says <secret invoice/login:password>" in kept
+    assert "invoice/login (Opaque): password" in kept
+
+
+def test_events_are_in_order_and_on_one_line_each(failed: Subject, tmp_path: Path) -> None:
+    bundle.collect(failed, tmp_path / "bundle")
+
+    first, second = (tmp_path / "bundle" / "events.txt").read_text().splitlines()
+    assert first.startswith("2026-11-23T23:59:59.000001Z")
+    assert second.endswith("BackOff: Back-off restarting (x4)")
+
+
+def test_namespaces_of_others_are_not_read(failed: Subject, fake: FakeApi, tmp_path: Path) -> None:
+    bundle.collect(failed, tmp_path / "bundle")
+
+    assert not [path for path in fake.asked("GET") if "stranger" in path]
+
+
+def test_without_the_secrets_no_log_of_a_pod_is_kept(failed: Subject, fake: FakeApi, tmp_path: Path) -> None:
+    fake.answers[f"{CORE}/secrets"] = {"kind": "Status", "code": 403, "message": "secrets is forbidden"}
+    bundle.collect(failed, tmp_path / "bundle")
+
+    assert not list((tmp_path / "bundle").glob("invoice/logs/*"))
+    assert "secrets is forbidden" in (tmp_path / "bundle" / "summary.txt").read_text()
+
+
+def test_without_an_api_server_the_components_logs_are_kept(fake: FakeApi, kubectl: Kubectl, tmp_path: Path) -> None:
+    fake.kubeconfig.write_text("not a kubeconfig")
+    bundle.collect(Subject(kubectl), tmp_path / "bundle")
+
+    assert (tmp_path / "bundle" / "components" / "node" / "etcd.log").exists()
+    assert "what the API server knows: SettingsError" in (tmp_path / "bundle" / "summary.txt").read_text()
+
+
+def test_what_takes_too_long_is_left_out_and_said(
+    failed: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle, "SECONDS", 1.0)
+    failed.slow = 3
+    began = time.monotonic()
+    bundle.collect(failed, tmp_path / "bundle")
+
+    assert time.monotonic() - began < 2.5
+    assert "components' logs: not had within 1 s" in (tmp_path / "bundle" / "summary.txt").read_text()
+
+
+def test_of_what_is_too_long_the_end_is_kept(
+    failed: Subject, fake: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle, "FILE_BYTES", 100)
+    fake.answers[f"{CORE}/pods/shop-7d9c-abcde/log"] = "x" * 1000 + "the end"
+    bundle.collect(failed, tmp_path / "bundle")
+    log = (tmp_path / "bundle" / "invoice" / "logs" / "shop-7d9c-abcde.app.log").read_text()
+
+    assert log.startswith("[the beginning is left out]")
+    assert log.endswith("the end")
+
+
+def test_a_bundle_that_is_full_says_so(failed: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle, "BUNDLE_BYTES", 10)
+    bundle.collect(failed, tmp_path / "bundle")
+
+    assert "the bundle is full" in (tmp_path / "bundle" / "summary.txt").read_text()
+
+
+def test_a_folder_that_cannot_be_made_is_no_error(failed: Subject, tmp_path: Path) -> None:
+    (tmp_path / "bundle").write_text("a file is in the way")
+
+    bundle.collect(failed, tmp_path / "bundle")

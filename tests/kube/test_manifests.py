@@ -1,0 +1,158 @@
+"""Folders of manifests: plain or with a kustomization, and everything that can be wrong with them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.errors import CommandError, ManifestError
+from harness.kube.manifests import load
+
+SERVICE = """\
+apiVersion: v1
+kind: Service
+metadata:
+  name: shop
+spec:
+  ports:
+    - port: 80
+"""
+
+
+def write(folder: Path, **files: str) -> Path:
+    """Files by name, ``__`` for the dot."""
+    for name, text in files.items():
+        file = folder / name.replace("__", ".")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return folder
+
+
+def test_a_plain_folder_is_read_with_all_that_lies_below_it(tmp_path: Path) -> None:
+    write(tmp_path, a__yaml=SERVICE, b__txt="no manifest", __hidden__yaml="[", c__json=SERVICE.replace("shop", "c"))
+    write(tmp_path / "below", d__yml=SERVICE.replace("shop", "d"))
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "x.yaml").write_text("[")
+
+    found = load(tmp_path)
+
+    assert [(one.subject, one.file.name, one.line) for one in found] == [
+        ("Service/shop", "a.yaml", 1),
+        ("Service/d", "d.yml", 1),
+        ("Service/c", "c.json", 1),
+    ]
+
+
+def test_a_single_file_will_do(tmp_path: Path) -> None:
+    assert [one.subject for one in load(write(tmp_path, a__yaml=SERVICE) / "a.yaml")] == ["Service/shop"]
+
+
+@pytest.mark.parametrize(
+    ("files", "problem"),
+    [
+        ({}, "holds no Kubernetes object"),
+        ({"a__yaml": "# nothing\n"}, "holds no Kubernetes object"),
+        ({"Chart__yaml": "name: shop\n"}, "is a Helm chart: render it first"),
+        ({"a__yaml": SERVICE.replace("port: 80", "prt: 80")}, "unknown field spec.ports[0].prt; did you mean port?"),
+        ({"a__yaml": SERVICE, "b__yaml": SERVICE}, "is defined already, at "),
+    ],
+)
+def test_a_folder_that_is_wrong_is_refused(tmp_path: Path, files: dict[str, str], problem: str) -> None:
+    with pytest.raises(ManifestError) as raised:
+        load(write(tmp_path, **files))
+
+    assert problem in str(raised.value)
+
+
+def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="there is no such folder"):
+        load(tmp_path / "gone")
+
+
+def test_all_that_is_wrong_is_said_at_once_each_with_its_line(tmp_path: Path) -> None:
+    wrong = SERVICE.replace("port: 80", "port: many")
+    write(tmp_path, a__yaml=wrong, b__yaml=SERVICE.replace("Service", "Servce"))
+
+    with pytest.raises(ManifestError) as raised:
+        load(tmp_path)
+
+    assert f"{tmp_path}/a.yaml:7: Service/shop: spec.ports[0].port: 'many' is not of type 'integer'" in str(
+        raised.value
+    )
+    assert f"{tmp_path}/b.yaml:2: Servce/shop:" in str(raised.value)
+
+
+def test_a_custom_resource_passes_with_a_note(tmp_path: Path) -> None:
+    found = load(write(tmp_path, a__yaml=SERVICE.replace("v1", "example.com/v1")))
+
+    assert "could not be checked" in found[0].note
+
+
+KUSTOMIZATION = "kind: Kustomization\nresources:\n  - a.yaml\n"
+
+
+def test_a_kustomization_is_rendered_and_its_objects_are_placed_where_they_were_written(tmp_path: Path) -> None:
+    write(tmp_path, kustomization__yaml=KUSTOMIZATION, a__yaml="# first\n" + SERVICE)
+
+    def render(overlay: Path) -> str:
+        asked = json.loads((overlay / "kustomization.yaml").read_text())
+        assert (overlay / asked["resources"][0]).resolve() == tmp_path.resolve()
+        assert asked["images"] == [{"name": "shop", "newTag": "2"}]
+        assert asked["labels"] == [{"pairs": {"a": "b"}, "includeSelectors": False, "includeTemplates": False}]
+        origin = "metadata:\n  annotations:\n    config.kubernetes.io/origin: |\n      path: "
+        return SERVICE.replace("metadata:\n", f"{origin}{asked['resources'][0]}/a.yaml\n")
+
+    found = load(tmp_path, render, images={"shop": "2"}, labels={"a": "b"})
+
+    assert [(one.subject, one.file, one.line) for one in found] == [("Service/shop", tmp_path / "a.yaml", 2)]
+    assert "annotations" not in found[0].object["metadata"]
+
+
+def test_a_plain_folder_is_given_its_labels_by_kustomize_too(tmp_path: Path) -> None:
+    def render(overlay: Path) -> str:
+        origin = "metadata:\n  annotations:\n    config.kubernetes.io/origin: |\n      path: 0.yaml\n    mine: stays\n"
+        assert json.loads((overlay / "0.yaml").read_text())["kind"] == "Service"
+        return SERVICE.replace("metadata:\n", origin)
+
+    found = load(write(tmp_path, a__yaml=SERVICE), render, labels={"a": "b"})
+
+    assert [(one.file, one.line) for one in found] == [(tmp_path / "a.yaml", 1)]
+    assert found[0].object["metadata"]["annotations"] == {"mine": "stays"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        ("gone.yaml", "names gone.yaml, which does not exist"),
+        ("empty", "names the folder empty, which holds no kustomization"),
+        ("bad.yaml", "is not YAML"),
+    ],
+)
+def test_what_a_kustomization_names_is_read_before_it_is_rendered(tmp_path: Path, entry: str, problem: str) -> None:
+    write(tmp_path, kustomization__yaml=KUSTOMIZATION + f"  - {entry}\n", a__yaml=SERVICE, bad__yaml="a: [")
+    (tmp_path / "empty").mkdir()
+
+    with pytest.raises(ManifestError) as raised:
+        load(tmp_path, lambda _: pytest.fail("rendered"))
+
+    assert problem in raised.value.problem
+    assert raised.value.where == f"{tmp_path}/" + ("bad.yaml:1" if entry == "bad.yaml" else "kustomization.yaml:4")
+
+
+def test_a_repository_that_a_kustomization_names_is_left_to_kustomize(tmp_path: Path) -> None:
+    write(tmp_path, kustomization__yaml=KUSTOMIZATION + "  - https://example.com/shop?ref=v1\n", a__yaml=SERVICE)
+
+    assert [one.subject for one in load(tmp_path, lambda _: SERVICE)] == ["Service/shop"]
+
+
+def test_what_kustomize_refuses_is_told_in_its_words(tmp_path: Path) -> None:
+    def render(overlay: Path) -> str:
+        raise CommandError(["kubectl"], 1, f"error: {overlay}/x: no matches for patch")
+
+    with pytest.raises(ManifestError, match=r"cannot be rendered: error: x: no matches for patch"):
+        load(write(tmp_path, kustomization__yaml=KUSTOMIZATION, a__yaml=SERVICE), render)
+
+
+def test_a_kustomization_cannot_be_read_without_kubectl(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="needs kubectl"):
+        load(write(tmp_path, kustomization__yaml=KUSTOMIZATION, a__yaml=SERVICE))

@@ -1,0 +1,94 @@
+"""YAML is read as Kubernetes reads it, and what is wrong with it is said by file and line."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import ManifestError
+from harness.kube.sources import read_file, read_text
+
+FILE = Path("shop.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a: 0644", 420),
+        ("a: 0x10", 16),
+        ("a: yes", True),
+        ("a: off", False),
+        ("a: 'yes'", "yes"),
+        ("a: 22:22", "22:22"),
+        ("a: 1:30.5", "1:30.5"),
+        ("a: 2026-11-24", "2026-11-24"),
+        ("a: 1e3", 1000.0),
+        ("a: 1.5", 1.5),
+        ("a: 1_000", 1000),
+        ("a: ~", None),
+        ("a: '1'", "1"),
+        ("a: &x [1]\n", [1]),
+    ],
+)
+def test_scalars_mean_what_they_mean_to_kubernetes(text: str, value: object) -> None:
+    read = read_text(text, FILE)[0].object["a"]
+
+    assert read == value
+    assert type(read) is type(value)
+
+
+def test_documents_that_are_empty_are_passed_over() -> None:
+    assert [one.object for one in read_text("---\n# nothing\n---\na: 1\n---\n", FILE)] == [{"a": 1}]
+
+
+def test_a_list_gives_its_items() -> None:
+    text = "apiVersion: v1\nkind: List\nitems:\n- kind: Pod\n- kind: Service\n"
+
+    assert [(one.object["kind"], one.line) for one in read_text(text, FILE)] == [("Pod", 4), ("Service", 5)]
+
+
+def test_every_field_knows_its_line_and_an_unknown_one_the_nearest_above() -> None:
+    source = read_text("# a shop\nkind: Pod\nspec:\n  containers:\n  - name: app\n    image: x\n", FILE)[0]
+
+    assert source.line == 2
+    assert source.where(("spec", "containers", 0, "image")) == "shop.yaml:6"
+    assert source.where(("spec", "containers", 0, "ports", 0)) == "shop.yaml:5"
+    assert source.where(("status",)) == "shop.yaml:2"
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "problem"),
+    [
+        ("a: [1", "shop.yaml:1", "is not YAML"),
+        ("a: 1\nb: 2\na: 3\n", "shop.yaml:3", 'duplicate key "a"'),
+        ("a: *nobody\n", "shop.yaml:1", "undefined alias"),
+        ("a:\n\t- b\n", "shop.yaml:2", "is not YAML"),
+        ("- a\n", "shop.yaml:1", "is a list, not a Kubernetes object"),
+        ("hello\n", "shop.yaml:1", "is plain text, not a Kubernetes object"),
+        ("a: 1\nb: {{ c }}\n", "shop.yaml:2", "braces that are meant as text need quotes"),
+        ("kind: Pod\nreplicas: {{ .Values.replicas }}\n", "shop.yaml:2", "helm template"),
+        ("kind: Pod\nimage: '{{ .Values.image }}'\n", "shop.yaml:2", "helm template"),
+        ("{{- if .Values.on }}\nkind: Pod\n{{- end }}\n{{ include 'x' . }}", "shop.yaml:4", "helm template"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_line(text: str, where: str, problem: str) -> None:
+    with pytest.raises(ManifestError) as raised:
+        read_text(text, FILE)
+
+    assert raised.value.where == where
+    assert problem in raised.value.problem
+
+
+def test_a_config_map_may_hold_anybody_s_templates() -> None:
+    text = "kind: ConfigMap\ndata:\n  rule: '{{ .Values.x }} {{ $labels.pod }}'\n"
+
+    assert read_text(text, FILE)[0].object["data"]["rule"].startswith("{{")
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(b"\xff\xfe\x00")
+
+    with pytest.raises(ManifestError, match="is not UTF-8 text"):
+        read_file(binary)
+    with pytest.raises(ManifestError, match="cannot be read: No such file"):
+        read_file(tmp_path / "gone.yaml")
