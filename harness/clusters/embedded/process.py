@@ -1,6 +1,7 @@
 """Starting a cluster's supervisor, finding its processes, ending it: what is done from outside the namespaces."""
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -34,6 +35,12 @@ SYSCTLS = {
     "kernel/keys/root_maxbytes": "25000000",
 }
 """What the kubelet wants (pkg/kubelet/cm/container_manager_linux.go, setupKernelTunables), and no namespace holds."""
+
+
+SUPERVISOR = "harness.clusters.embedded.supervisor"
+
+_started: set[int] = set()
+"""Supervisors that are this process's children: it has to collect them when they end."""
 
 
 def prepare(where: Layout, assets: Assets) -> None:
@@ -110,8 +117,8 @@ def specification(where: Layout, listeners: Sequence[int], ingress_port: int) ->
 def _start_supervisor(where: Layout, descriptors: Sequence[int]) -> None:
     package = Path(__file__).parents[3]
     with (where.logs / "supervisor.log").open("ab") as log:
-        subprocess.Popen(
-            [sys.executable, "-m", "harness.clusters.embedded.supervisor", str(where.folder)],
+        process = subprocess.Popen(
+            [sys.executable, "-m", SUPERVISOR, str(where.folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -120,6 +127,8 @@ def _start_supervisor(where: Layout, descriptors: Sequence[int]) -> None:
             pass_fds=descriptors,
             start_new_session=True,
         )
+    _started.add(process.pid)
+    process.returncode = 0  # it may outlive us, and Popen would warn of that; ``supervisor`` collects it
 
 
 def state(where: Layout) -> dict[str, Any]:
@@ -135,11 +144,23 @@ def supervisor(where: Layout) -> int | None:
     pid = state(where).get("supervisor")
     if not pid:
         return None
+    return int(pid) if _supervises(int(pid), where) else None
+
+
+def _supervises(pid: int, where: Layout) -> bool:
+    if pid in _started:
+        with contextlib.suppress(ChildProcessError):
+            if os.waitpid(pid, os.WNOHANG) != (0, 0):
+                _started.discard(pid)
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except (FileNotFoundError, ProcessLookupError):
-        return None
-    return int(pid) if str(where.folder).encode() in command else None
+        return False
+    return command[-3:-1] == [SUPERVISOR.encode(), str(where.folder).encode()]
+
+
+def _ended(pid: int, where: Layout) -> bool:
+    return not _supervises(pid, where)
 
 
 def node_process(where: Layout) -> int:
@@ -245,15 +266,16 @@ def stop(where: Layout, name: str, number: int = signal.SIGTERM, seconds: float 
 
 def end(where: Layout) -> None:
     """End the cluster's processes and remove everything of it. Safe to repeat."""
-    pid = supervisor(where)
-    if pid is not None:
+    # By their command lines: one that was just started has not said who it is.
+    for pid in [pid for pid, _, _ in _processes() if _supervises(pid, where) and pid != os.getpid()]:
         with contextlib.suppress(ProcessLookupError):  # it may be ending by itself, its last user gone
             os.kill(pid, signal.SIGTERM)
+        ended = functools.partial(_ended, pid, where)
         try:
-            wait_until("the supervisor to end", lambda: supervisor(where) is None, seconds=STOP_SECONDS, interval=0.005)
+            wait_until("the supervisor to end", ended, seconds=STOP_SECONDS, interval=0.005)
         except WaitTimeout:
             os.kill(pid, signal.SIGKILL)
-            wait_until("the killed supervisor to end", lambda: supervisor(where) is None, seconds=STOP_SECONDS)
+            wait_until("the killed supervisor to end", ended, seconds=STOP_SECONDS)
     cgroups.remove(where.cgroup, cgroups.of_this_machine())
     _remove(where.folder)
 

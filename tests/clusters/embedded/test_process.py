@@ -24,7 +24,9 @@ def where(tmp_path: Path) -> Layout:
 def process_of_the_folder(where: Layout) -> Iterator[subprocess.Popen[bytes]]:
     """A process that has the cluster's folder on its command line, as its supervisor has."""
     script = "import sys; print('ready', flush=True); sys.stdin.read()"
-    with subprocess.Popen([sys.executable, "-c", script, str(where.folder)], stdin=-1, stdout=-1) as one:
+    with subprocess.Popen(
+        [sys.executable, "-c", script, process.SUPERVISOR, str(where.folder)], stdin=-1, stdout=-1
+    ) as one:
         assert one.stdout is not None
         assert one.stdout.readline() == b"ready\n"
         yield one
@@ -45,6 +47,24 @@ def test_a_living_supervisor_is_found_by_what_it_said_of_itself(
     say_that_the_supervisor_is(where, process_of_the_folder.pid)
 
     assert process.supervisor(where) == process_of_the_folder.pid
+
+
+def test_another_process_that_has_the_folder_on_its_command_line_is_not_the_supervisor(where: Layout) -> None:
+    with subprocess.Popen(["tail", "-f", "/dev/null", str(where.folder)]) as other:
+        say_that_the_supervisor_is(where, other.pid)
+        found = process.supervisor(where)
+        other.kill()
+
+    assert found is None
+
+
+def test_ending_a_cluster_ends_a_supervisor_that_has_not_said_who_it_is(
+    where: Layout, process_of_the_folder: subprocess.Popen[bytes]
+) -> None:
+    process.end(where)
+
+    assert process_of_the_folder.wait(timeout=10) == -signal.SIGTERM
+    assert not where.folder.exists()
 
 
 def test_another_process_that_got_its_id_is_not_the_supervisor(where: Layout) -> None:
