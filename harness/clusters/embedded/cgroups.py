@@ -3,7 +3,9 @@
 Works on cgroup v1, hybrid and v2. The node sees its parent as the root, by a cgroup namespace.
 """
 
+import contextlib
 import os
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -68,7 +70,7 @@ def join(name: str, mounted: Sequence[Hierarchy]) -> None:
 
 
 def remove(name: str, mounted: Sequence[Hierarchy], seconds: float = 5) -> None:
-    """Remove ``name`` and what is below it. Its processes were killed; the kernel may still be at it.
+    """Remove ``name`` and what is below it. Its processes were killed before; one that got away is killed now.
 
     Raises WaitTimeout if a cgroup stays busy for ``seconds``.
     """
@@ -80,6 +82,14 @@ def remove(name: str, mounted: Sequence[Hierarchy], seconds: float = 5) -> None:
                 for folder, _, _ in os.walk(top, topdown=False):
                     Path(folder).rmdir()
             except OSError as error:
+                _kill_members(top)
                 if time.monotonic() > deadline:
                     raise WaitTimeout(f"cgroup {top} to be empty", seconds, str(error)) from error
                 time.sleep(0.01)
+
+
+def _kill_members(top: Path) -> None:
+    for members in top.rglob("cgroup.procs"):
+        with contextlib.suppress(OSError):  # each may be gone at any moment
+            for pid in members.read_text().split():
+                os.kill(int(pid), signal.SIGKILL)
