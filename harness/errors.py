@@ -8,6 +8,7 @@ HarnessError
 ├── PrerequisiteError        the machine lacks something: names it and the fix
 ├── BuildError               a component or an image could not be built
 ├── CommandError             a program that we ran failed: carries its exit status and output
+│   └── ApiError             (in kube/client.py, with its kinds) the API server refused a request, or did not answer
 ├── WaitTimeout              a deadline passed: says what was waited for and what was seen last
 ├── WorkloadNotReady         a workload cannot become ready: says container, cause and fix
 ├── ProbeError               a probe could not be run, so its cell is unknown

@@ -8,6 +8,7 @@ from harness.clusters.provider import Cluster, Provider
 from harness.clusters.readiness import wait_until_ready
 from harness.images.catalogue import addon_images, prober_image
 from harness.packages import ensure
+from harness.paths import require_fit
 from harness.probing import canary
 from harness.settings import Settings
 from harness.timeline import Timeline
@@ -20,7 +21,12 @@ def provider_of(settings: Settings) -> Provider:
     match settings.cluster:
         case "auto" | "embedded":
             paths = settings.paths
-            return EmbeddedProvider(paths.cache, paths.state, embedded_assets, make_ready)
+
+            def assets(timeline: Timeline) -> Assets:
+                require_fit(paths, settings.name)
+                return embedded_assets(timeline)
+
+            return EmbeddedProvider(paths.cache, paths.state, assets, make_ready)
         case "kind":
             return kind.provider(settings)
         case "minikube":
