@@ -138,8 +138,12 @@ class EmbeddedProvider:
                 process.start(where, commands.NODE)
             new = EmbeddedCluster(where)
             self._make_ready(new, timeline)
-        except BaseException:
-            self.delete(cluster)
+        except BaseException as error:
+            try:
+                if isinstance(error, Exception):
+                    process.check(where)  # a component that died is what went wrong, whatever failed because of it
+            finally:
+                self.delete(cluster)
             raise
         if loaded := _loaded_modules() - modules:
             timeline.say(f"  kernel modules that had to be loaded: {', '.join(sorted(loaded))}")
