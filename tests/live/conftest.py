@@ -1,5 +1,6 @@
 """Fixtures of the tests against real clusters: one shared cluster, rooms to break others in, and pods."""
 
+import itertools
 import os
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,9 @@ from harness.timeline import Timeline
 from .holding import Holding
 from .pods import Pods
 from .room import Room, environment
+
+NUMBERS = itertools.count(1)
+"""Clusters that are held in rooms are numbered: short names leave room for the paths below them."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -82,8 +86,7 @@ def apart(settings: Settings, states: Path) -> Iterator[Paths]:
 
 
 @pytest.fixture
-def holding(apart: Paths, states: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Holding]:
+def holding(apart: Paths, states: Path, tmp_path: Path) -> Iterator[Holding]:
     """A run of pytest, in a room, that is about to hold a cluster of its own."""
-    name = f"h{abs(hash(request.node.nodeid)) % 10**6}"
     with Room() as room:
-        yield Holding(room, apart, name, tmp_path, environment(XDG_STATE_HOME=str(states)))
+        yield Holding(room, apart, f"h{next(NUMBERS)}", tmp_path, environment(XDG_STATE_HOME=str(states)))

@@ -88,6 +88,11 @@ class Holding:
         """SIGKILL to a component. Its id is that in the room, where the test asked for it."""
         self._kill(int(json.loads((self.folder / "ready").read_text())[name]))
 
+    def kill_program(self, command: str) -> None:
+        """SIGKILL to the one process in the room whose command line begins so."""
+        [pid] = [line.split()[0] for line in self.room.snapshot([])["processes"] if f": {command}" in line]
+        self._kill(int(pid))
+
     def _kill(self, pid: int) -> None:
         self.room.ask(signal=int(signal.SIGKILL), process=pid)
 
@@ -115,6 +120,16 @@ class Holding:
             lambda: not processes(),
             seconds=GONE_SECONDS,
             describe=lambda: "\n".join(processes()[:40]),
+        )
+
+    def files_are_gone(self) -> None:
+        """Wait until the state has nothing of the cluster."""
+        folder = self.layout.folder
+        wait_until(
+            f"{folder} to be gone",
+            lambda: not folder.exists(),
+            seconds=GONE_SECONDS,
+            describe=lambda: ", ".join(str(path) for path in folder.rglob("*")) or "empty",
         )
 
     def nothing_is_left(self, sections: tuple[str, ...] = machine.IN_TIME) -> None:

@@ -15,7 +15,7 @@ def test_a_run_that_ends_normally_leaves_nothing(holding: Holding) -> None:
 
     assert holding.pytest.wait() == 0, holding.pytest.output.read_text()
     holding.nothing_is_left()
-    assert not holding.layout.folder.exists()
+    holding.files_are_gone()
 
 
 def test_ctrl_c_leaves_nothing(holding: Holding) -> None:
@@ -25,7 +25,7 @@ def test_ctrl_c_leaves_nothing(holding: Holding) -> None:
 
     assert holding.pytest.wait() == pytest.ExitCode.INTERRUPTED
     holding.nothing_is_left()
-    assert not holding.layout.folder.exists()
+    holding.files_are_gone()
 
 
 @pytest.mark.parametrize("moment", ["its supervisor starts", "its components start"])
@@ -40,7 +40,7 @@ def test_ctrl_c_while_the_cluster_is_created_leaves_nothing(holding: Holding, mo
 
     assert holding.pytest.wait() == pytest.ExitCode.INTERRUPTED
     holding.nothing_is_left()
-    assert not holding.layout.folder.exists()
+    holding.files_are_gone()
 
 
 def test_a_killed_run_leaves_nothing(holding: Holding) -> None:
@@ -52,7 +52,7 @@ def test_a_killed_run_leaves_nothing(holding: Holding) -> None:
     holding.nothing_is_left(AT_ONCE)
     holding.other_command("down")
     holding.nothing_is_left()
-    assert not holding.layout.folder.exists()
+    holding.files_are_gone()
 
 
 def test_a_killed_supervisor_takes_its_cluster_with_it(holding: Holding) -> None:
@@ -66,7 +66,7 @@ def test_a_killed_supervisor_takes_its_cluster_with_it(holding: Holding) -> None
     assert f"the supervisor of cluster {holding.name} ended" in holding.pytest.output.read_text()
     holding.other_command("down")
     holding.nothing_is_left()
-    assert not holding.layout.folder.exists()
+    holding.files_are_gone()
 
 
 def test_a_component_that_dies_takes_the_cluster_with_it_and_is_named(holding: Holding) -> None:
@@ -80,4 +80,16 @@ def test_a_component_that_dies_takes_the_cluster_with_it_and_is_named(holding: H
     said = holding.pytest.output.read_text()
     assert f"etcd of cluster {holding.name} was killed by SIGKILL; the last lines of its log:" in said
     holding.nothing_is_left()
-    assert not holding.layout.folder.exists()
+    holding.files_are_gone()
+
+
+def test_a_component_that_dies_while_the_cluster_is_created_is_named_and_nothing_is_left(holding: Holding) -> None:
+    holding.until("the kubelet to start", holding.layout.logs / "kubelet.log")
+
+    holding.kill_program("/run/node/bin/etcd ")
+
+    assert holding.pytest.wait() == pytest.ExitCode.TESTS_FAILED
+    said = holding.pytest.output.read_text()
+    assert f"ComponentDied: etcd of cluster {holding.name} was killed by SIGKILL; the last lines of its log:" in said
+    holding.nothing_is_left()
+    holding.files_are_gone()

@@ -29,15 +29,15 @@ Other = tuple[EmbeddedCluster, str]
 @pytest.fixture(scope="module")
 def broken_cache(embedded: EmbeddedCluster, apart: Paths) -> Iterator[Path]:
     """A cache of its own with the real template in it, but for one file."""
-    key = wiring.embedded_assets(Timeline(io.StringIO())).key()
-    whole = apart.cache / "templates" / key
+    timeline = Timeline(io.StringIO())
+    whole = template.ensure(apart.cache, apart.clusters, wiring.embedded_assets(timeline), timeline)
     assert template.is_whole(whole)
     cache = apart.cache / "live"
     shutil.rmtree(cache, ignore_errors=True)
-    copy = cache / "templates" / key
+    copy = cache / "templates" / whole.name
     copy.parent.mkdir(parents=True)
     subprocess.run(["cp", "-al", "--", str(whole), str(copy)], check=True)
-    assert template.is_whole(copy)
+    assert template.is_whole(copy)  # so what breaks it is what comes now
     next((copy / "data/etcd/member/wal").iterdir()).unlink()
     assert template.is_whole(whole)
     yield cache
