@@ -69,7 +69,8 @@ class Canary:
 def wait_until_ready(cluster: Cluster, timeline: Timeline, canary: Canary) -> None:
     """Wait for all six phases. Raises WaitTimeout naming what was waited for, or PolicyNotEnforced."""
     try:
-        _wait_for_phases(Api(cluster.kubeconfig), cluster, timeline, canary)
+        with Api(cluster.kubeconfig) as api:
+            _wait_for_phases(api, cluster, timeline, canary)
     except HarnessError:
         cluster.check()  # a cluster that broke is a better word than what was seen of it
         raise
@@ -104,8 +105,7 @@ def _wait_for_phases(api: Api, cluster: Cluster, timeline: Timeline, canary: Can
 
 def prove_policy(cluster: Cluster, canary: Canary) -> str:
     """Run the canary alone; returns what it saw, in words. Raises PolicyNotEnforced."""
-    api = Api(cluster.kubeconfig)
-    with _pair(api, canary.image) as namespace:
+    with Api(cluster.kubeconfig) as api, _pair(api, canary.image) as namespace:
         probe = _open(cluster.kubectl, api, canary, namespace)
         try:
             return _flip(api, probe, namespace)

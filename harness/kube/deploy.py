@@ -172,28 +172,28 @@ def _volumes(api: Api, homes: set[str]) -> list[JsonObject]:
 
 
 def _empty(api: Api, homes: set[str], seconds: float) -> None:
-    """Delete the workloads of namespaces and wait until their pods are gone.
+    """Delete the workloads and claims of namespaces, and wait until their pods and claims are gone.
 
-    The namespace controller would do so too, but it looks again only after half of the longest grace period of the pods
-    that it met, however soon they ended (pkg/controller/namespace/deletion/namespaced_resources_deleter.go).
+    The namespace controller would do so too, but it looks again only after half of the longest grace period that it
+    met, or of the 15 s that it allows a finalizer, however soon they ended
+    (pkg/controller/namespace/deletion/namespaced_resources_deleter.go).
     """
+    awaited = [f"/api/v1/namespaces/{home}/{kind}" for home in homes for kind in ("pods", "persistentvolumeclaims")]
     for home in homes:
         for kind in ("deployments", "statefulsets", "daemonsets", "replicasets"):
             _delete(api, f"/apis/apps/v1/namespaces/{home}/{kind}")
-        _delete(api, f"/api/v1/namespaces/{home}/pods")
+    for path in awaited:
+        _delete(api, path)
 
-    def pods() -> list[str]:
-        return [
-            f"{home}/{pod['metadata']['name']}"
-            for home in homes
-            for pod in api.items(f"/api/v1/namespaces/{home}/pods")
-        ]
+    def remaining() -> list[str]:
+        return [f"{path.rpartition('/')[2]} {one['metadata']['name']}" for path in awaited for one in api.items(path)]
 
+    names = ", ".join(sorted(homes))
     wait_until(
-        f"the pods of {', '.join(sorted(homes))} to end",
-        lambda: not pods(),
+        f"the pods and claims of {names} to be gone",
+        lambda: not remaining(),
         seconds=seconds,
-        describe=lambda: ", ".join(pods()),
+        describe=lambda: ", ".join(remaining()),
     )
 
 

@@ -41,6 +41,7 @@ def folder(tmp_path: Path, fake: FakeApi) -> Path:
     }
     fake.holds("/api/v1/persistentvolumes", "PersistentVolume")
     fake.holds(f"{SPACE}/pods", "Pod")
+    fake.holds(f"{SPACE}/persistentvolumeclaims", "PersistentVolumeClaim")
     manifests = tmp_path / "manifests"
     manifests.mkdir()
     (manifests / "shop.yaml").write_text(MANIFESTS)
@@ -171,6 +172,6 @@ def test_a_pod_that_will_not_end_is_named(fake: FakeApi, kubectl: Kubectl, folde
     fake.answers[SPACE] = body("Namespace")
     fake.holds(f"{SPACE}/pods", "Pod", {"metadata": {"name": "shop-1"}, "status": {"phase": "Running"}})
 
-    with pytest.raises(WaitTimeout, match=r"the pods of shop to end; last seen: shop/shop-1"):
+    with pytest.raises(WaitTimeout, match=r"the pods and claims of shop to be gone; last seen: pods shop-1"):
         destroy(kubectl, [folder], seconds=0.2)
     assert SPACE not in fake.asked("DELETE")

@@ -71,7 +71,7 @@ def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
 
 def test_all_that_is_wrong_is_said_at_once_each_with_its_line(tmp_path: Path) -> None:
     wrong = SERVICE.replace("port: 80", "port: many")
-    write(tmp_path, a__yaml=wrong, b__yaml=SERVICE.replace("Service", "Servce"))
+    write(tmp_path, a__yaml=wrong, b__yaml=SERVICE.replace("Service", "Sorvice"))
 
     with pytest.raises(ManifestError) as raised:
         load(tmp_path)
@@ -79,7 +79,7 @@ def test_all_that_is_wrong_is_said_at_once_each_with_its_line(tmp_path: Path) ->
     assert f"{tmp_path}/a.yaml:7: Service/shop: spec.ports[0].port: 'many' is not of type 'integer'" in str(
         raised.value
     )
-    assert f"{tmp_path}/b.yaml:2: Servce/shop:" in str(raised.value)
+    assert f"{tmp_path}/b.yaml:2: Sorvice/shop:" in str(raised.value)
 
 
 def test_a_custom_resource_passes_with_a_note(tmp_path: Path) -> None:

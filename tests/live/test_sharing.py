@@ -81,6 +81,6 @@ def test_workers_share_one_cluster_after_a_crashed_run_and_remove_what_that_left
     assert not holding.layout.folder.exists()
     assert {worker for worker, _, _ in seen} == {"gw0", "gw1"}
     assert {kubeconfig for _, kubeconfig, _ in seen} == {str(apart.cluster("shared") / "kubeconfig")}
-    assert said.count("control plane") == 1
+    assert said.count("✓ control plane") == 1
     assert not apart.cluster("shared").exists()
     holding.nothing_is_left()

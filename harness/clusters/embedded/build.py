@@ -193,3 +193,16 @@ class Builder:
 
     def _variables(self, program: Program) -> dict[str, str]:
         return {**self.environment, "CGO_ENABLED": str(int(program.cgo))}
+
+
+def main() -> None:
+    """Stage the modules, and print the folder they are in: for `go mod tidy` (see components/README.md)."""
+    cache = default_cache()
+    timeline = Timeline()
+    builder = Builder(toolchain(timeline, cache), cache)
+    builder.download(programs.choose(None), timeline)
+    print(cache / "build")  # noqa: T201 -- what a command is asked for
+
+
+if __name__ == "__main__":
+    main()

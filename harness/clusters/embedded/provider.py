@@ -16,6 +16,7 @@ from harness.clusters.embedded.layout import Layout
 from harness.clusters.lease import Lease
 from harness.clusters.provider import Cluster
 from harness.errors import PrerequisiteError
+from harness.kube.client import Api
 from harness.kube.kubectl import Kubectl, child_environment
 from harness.timeline import Timeline
 
@@ -133,8 +134,9 @@ class EmbeddedProvider:
                 template.clone(origin, where)
             with timeline.phase("control plane"):
                 process.prepare(where, assets)
-                api = template.wait_for_api(where)
-                template.publish_authority(where, api)
+                with Api(where.kubeconfig) as api:
+                    template.wait_for_api(where, api)
+                    template.publish_authority(where, api)
                 process.start(where, commands.NODE)
             new = EmbeddedCluster(where)
             self._make_ready(new, timeline)

@@ -129,9 +129,9 @@ def _build(folder: Path, clusters: Path, assets: Assets) -> None:
 
 def bring_up(where: Layout, assets: Assets) -> None:
     """From a started, empty control plane to all add-ons available."""
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, Api(where.kubeconfig) as api:
         loading = pool.submit(load_images, where, [image.archive for image in assets.images.values()])
-        api = wait_for_api(where)
+        wait_for_api(where, api)
         kubectl = Kubectl(where.binaries / "kubectl", where.kubeconfig)
         kubectl.run("create", "-f", str(assets.crds))
         kubectl.run("wait", "--for=condition=established", "crd", "--all", "--timeout=60s", seconds=70)
@@ -158,9 +158,8 @@ CLUSTER_INFORMATION: JsonObject = {
 }
 
 
-def wait_for_api(where: Layout) -> Api:
+def wait_for_api(where: Layout, api: Api) -> None:
     """Wait until the API server says that it is ready."""
-    api = Api(where.kubeconfig)
 
     def answers() -> bool:
         try:
@@ -171,7 +170,6 @@ def wait_for_api(where: Layout) -> Api:
             return not str(error)
 
     process.wait_for(where, "the API server to be ready", answers, seconds=API_SECONDS)
-    return api
 
 
 def load_images(where: Layout, archives: list[Path]) -> None:

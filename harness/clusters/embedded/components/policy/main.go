@@ -9,7 +9,8 @@ import (
 	felix "github.com/projectcalico/calico/felix/daemon"
 )
 
-var version = "v3.28.5"
+// version is the release whose commit go.mod requires: Calico's module has no versions of its own.
+const version = "v3.28.5"
 
 func main() {
 	if filepath.Base(os.Args[0]) == "calico" {
