@@ -63,7 +63,7 @@ def prepare_for_clusters(session: nox.Session, *groups: str) -> None:
 def e2e(session: nox.Session) -> None:
     """Every invoice paid, once: the case from end to end on a cluster of its own."""
     prepare_for_clusters(session)
-    run(session, "pytest", "scenarios", "-m", "e2e", *session.posargs)
+    run(session, "pytest", "scenarios", "-m", "e2e", "-n", "2", *session.posargs)
 
 
 @nox.session(python=False)

@@ -8,7 +8,7 @@ exclusive lock knows that there is no user left; a cluster that has none and is 
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -20,8 +20,10 @@ class Lease:
         self._kept = folder / "kept"
 
     def open(self) -> int:
-        """A descriptor of the lease file, made with its folder if need be. It is closed on exec: no child holds it."""
-        self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """A descriptor of the lease file, made if need be. It is closed on exec: no child holds it.
+
+        Raises FileNotFoundError where there is no folder: looking at a lease must not bring one back.
+        """
         return os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     @contextmanager
@@ -31,6 +33,7 @@ class Lease:
         Yields whether the cluster's folder is still the one whose lease is held: False means that the cluster was torn
         down while we waited, so the caller must begin anew.
         """
+        self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = self.open()
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -40,8 +43,15 @@ class Lease:
 
     @contextmanager
     def alone(self) -> Iterator[bool]:
-        """Try to be the only one for the block: yields whether nobody else holds it. Nobody can join meanwhile."""
-        descriptor = self.open()
+        """Try to be the only one for the block: yields whether nobody else holds it. Nobody can join meanwhile.
+
+        Where there is no folder there is nothing to be alone with: False.
+        """
+        try:
+            descriptor = self.open()
+        except FileNotFoundError:
+            yield False
+            return
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -64,6 +74,27 @@ class Lease:
             return False
         with self.alone() as free:
             return not free
+
+    def shared(self) -> bool:
+        """Whether anybody uses the cluster. While it is torn down that is waited for, and then nobody does."""
+        try:
+            descriptor = self.open()
+        except FileNotFoundError:
+            return False
+        try:
+            while True:
+                fcntl.flock(descriptor, fcntl.LOCK_SH)  # granted beside other users, not beside a teardown
+                if not self._is_current(descriptor):
+                    return False
+                with suppress(BlockingIOError):
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    return False
+                # Asking for that gave up what we had, and a teardown may have begun.
+                with suppress(BlockingIOError):
+                    fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                    return True
+        finally:
+            os.close(descriptor)
 
     @property
     def kept(self) -> bool:

@@ -4,6 +4,7 @@ xdist workers, commands and other runs share a cluster by its name. Creating, jo
 under a file lock; using it happens under the lease, which the kernel frees however a process ends.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -138,15 +139,18 @@ def _hold(lease: Lease, holding: ExitStack) -> None:
 
 
 def leave(settings: Settings, timeline: Timeline, provider: Provider) -> bool:
-    """Delete the cluster if nobody holds it and it is not kept; whether it was deleted."""
+    """See to it that the cluster is gone if nobody holds it and it is not kept; whether it is.
+
+    Its supervisor sees too that the last user left, and may be faster: then its end is waited for.
+    """
     lease = Lease(settings.paths.cluster(settings.name))
     with alone_with(settings.paths, settings.name, timeline):
-        if lease.kept or lease.held():
+        began = time.monotonic()
+        if lease.kept or lease.shared():
             return False
-        if not settings.paths.cluster(settings.name).exists():
-            return False  # its supervisor saw that the last user left, and was faster
-        with timeline.phase("cluster gone"):
+        if settings.paths.cluster(settings.name).exists():
             provider.delete(settings.name)
+        timeline.record("cluster gone", time.monotonic() - began)
         return True
 
 

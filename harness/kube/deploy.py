@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ from harness.kube.wait import wait_until
 OWNER: Final = "harness.dev/owner"
 """The label that says that the harness made an object."""
 
+_EMPTIED: Final = "harness.dev/emptied"
 _APPLY_SECONDS: Final = 120.0
 _VOLUMES: Final = "/api/v1/persistentvolumes"
 _MADE_BY_THE_SERVER: Final = {("ServiceAccount", "default")}  # in every namespace, and anybody's to configure
@@ -105,9 +107,10 @@ def destroy(kubectl: Kubectl, folders: Sequence[Path], *, seconds: float) -> lis
         bodies = {one.path: one.body for one in going if one.body}
         homes = {body["metadata"]["name"] for body in bodies.values() if body["kind"] == "Namespace"}
         volumes = {f"{_VOLUMES}/{one['metadata']['name']}": one for one in _volumes(api, homes)}
-        _empty(api, homes, seconds)
+        _empty(api, homes)
         for path, body in bodies.items():
             _delete(api, path, "Background" if body["kind"] == "Namespace" else "Foreground")
+        _wait_emptied(api, homes, seconds)
         _wait_gone(api, bodies, seconds)
         for path, body in volumes.items():
             if body["spec"].get("persistentVolumeReclaimPolicy") == "Retain":
@@ -171,19 +174,27 @@ def _volumes(api: Api, homes: set[str]) -> list[JsonObject]:
     return [one for one in volumes if one["spec"].get("claimRef", {}).get("namespace") in homes]
 
 
-def _empty(api: Api, homes: set[str], seconds: float) -> None:
-    """Delete the workloads and claims of namespaces, and wait until their pods and claims are gone.
+def _slow_to_go(homes: set[str]) -> list[str]:
+    return [f"/api/v1/namespaces/{home}/{kind}" for home in homes for kind in ("pods", "persistentvolumeclaims")]
 
-    The namespace controller would do so too, but it looks again only after half of the longest grace period that it
-    met, or of the 15 s that it allows a finalizer, however soon they ended
-    (pkg/controller/namespace/deletion/namespaced_resources_deleter.go).
-    """
-    awaited = [f"/api/v1/namespaces/{home}/{kind}" for home in homes for kind in ("pods", "persistentvolumeclaims")]
+
+def _empty(api: Api, homes: set[str]) -> None:
+    """Begin to delete the workloads, pods and claims of namespaces: their controller begins only after 5 s."""
     for home in homes:
         for kind in ("deployments", "statefulsets", "daemonsets", "replicasets"):
             _delete(api, f"/apis/apps/v1/namespaces/{home}/{kind}")
-    for path in awaited:
+    for path in _slow_to_go(homes):
         _delete(api, path)
+
+
+def _wait_emptied(api: Api, homes: set[str], seconds: float) -> None:
+    """Wait until the pods and claims of deleted namespaces are gone, and have the namespace controller look again.
+
+    It would look only after half of the longest grace period that it met, or of the 15 s that it allows a finalizer,
+    however soon they ended (pkg/controller/namespace/deletion/namespaced_resources_deleter.go); a change of the
+    namespace makes it look after 5 s (namespace_controller.go).
+    """
+    awaited = _slow_to_go(homes)
 
     def remaining() -> list[str]:
         return [f"{path.rpartition('/')[2]} {one['metadata']['name']}" for path in awaited for one in api.items(path)]
@@ -195,6 +206,9 @@ def _empty(api: Api, homes: set[str], seconds: float) -> None:
         seconds=seconds,
         describe=lambda: ", ".join(remaining()),
     )
+    for home in homes:
+        with suppress(ApiNotFound):
+            api.patch(f"/api/v1/namespaces/{home}", {"metadata": {"annotations": {_EMPTIED: "true"}}})
 
 
 def _delete(api: Api, path: str, policy: str = "Background") -> None:

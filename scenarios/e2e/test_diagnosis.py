@@ -16,6 +16,8 @@ from harness.case import Case
 from harness.errors import WorkloadNotReady
 from harness.kube.rollout import wait_for_rollout
 
+pytestmark = pytest.mark.xdist_group("diagnosis")  # one worker does all: its fixture takes long
+
 BROKEN = Path(__file__).parent / "broken"
 WORKLOADS = {
     "runs-as-root": "deployment",

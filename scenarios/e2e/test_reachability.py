@@ -28,19 +28,19 @@ class Twin:
     host: str
 
 
-@pytest.fixture
-def twin(case: Case, namespace: str) -> Twin:
+@pytest.fixture(scope="module")
+def twin(case: Case, module_namespace: str) -> Twin:
     """A copy of payment-provider with a Service and an Ingress, in a namespace without policies."""
     kubectl = case.cluster.kubectl
-    pod = copy_of(case, "payment-provider", home="payments", into=namespace, labels={"app": "twin"})
+    pod = copy_of(case, "payment-provider", home="payments", into=module_namespace, labels={"app": "twin"})
     service = service_for(pod, PORT)
-    host = f"{namespace}.local"
+    host = f"{module_namespace}.local"
     kubectl.apply(pod, service, ingress_for(service, host))
     name = pod["metadata"]["name"]
-    kubectl.run("wait", "--namespace", namespace, "--for=condition=Ready", f"pod/{name}", "--timeout=30s")
+    kubectl.run("wait", "--namespace", module_namespace, "--for=condition=Ready", f"pod/{name}", "--timeout=30s")
     return Twin(
-        kubectl.get("pod", name, namespace=namespace)["status"]["podIP"],
-        kubectl.get("service", name, namespace=namespace)["spec"]["clusterIP"],
+        kubectl.get("pod", name, namespace=module_namespace)["status"]["podIP"],
+        kubectl.get("service", name, namespace=module_namespace)["spec"]["clusterIP"],
         host,
     )
 

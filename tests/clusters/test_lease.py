@@ -109,6 +109,7 @@ def test_waiting_for_the_last_user_ends_with_the_lease_held_alone(folder: Path) 
 
 def test_a_lease_whose_cluster_was_torn_down_meanwhile_is_stale(folder: Path) -> None:
     lease = Lease(folder)
+    folder.mkdir(parents=True)
     descriptor = lease.open()
     (folder / "lease").unlink()
     folder.rmdir()
@@ -123,6 +124,7 @@ def test_a_lease_whose_cluster_was_torn_down_meanwhile_is_stale(folder: Path) ->
 
 def test_a_lease_of_a_cluster_that_was_made_anew_is_stale_too(folder: Path) -> None:
     lease = Lease(folder)
+    folder.mkdir(parents=True)
     descriptor = lease.open()
     (folder / "lease").rename(folder / "old")
     os.close(lease.open())

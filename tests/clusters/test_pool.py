@@ -194,6 +194,7 @@ def test_creating_waits_for_a_teardown_and_begins_anew(
     settings: Settings, provider: FolderProvider, timeline: Timeline
 ) -> None:
     folder = settings.paths.cluster("one")
+    folder.mkdir(parents=True)
     descriptor = Lease(folder).wait_until_unused()
     created = threading.Event()
 

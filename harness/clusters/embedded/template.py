@@ -11,16 +11,18 @@ import secrets
 import shutil
 import signal
 import subprocess
-import tarfile
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from filelock import FileLock
 
 from harness.clusters.embedded import commands, layout, process
+from harness.clusters.embedded.archives import references, thin
 from harness.clusters.embedded.assets import Assets
 from harness.clusters.embedded.layout import Layout
 from harness.clusters.lease import Lease
+from harness.clusters.readiness import LATE_CHECK
 from harness.errors import ClusterError
 from harness.kube.client import Api, ApiUnreachable
 from harness.kube.kubectl import JsonObject, Kubectl
@@ -48,6 +50,8 @@ OF_THE_OLD_CLUSTER = (
 KEPT = 2
 """Templates that stay in the cache: this one and the one before, for going back and forth between two versions."""
 API_SECONDS = 60.0
+READYZ_SECONDS = 0.5
+"""For one request: the first that a starting API server takes may never be answered."""
 ADDON_SECONDS = 120.0
 
 
@@ -141,13 +145,13 @@ def bring_up(where: Layout, assets: Assets) -> None:
         status = {"status": {"loadBalancer": {"ingress": [{"ip": layout.EXTERNAL_GATEWAY}]}}}
         api.patch("/api/v1/namespaces/kube-system/services/traefik/status", status)
         loading.result()
-    process.start(where, commands.NODE)
+        process.start(where, commands.NODE)
 
-    def unavailable() -> list[str]:
-        deployments = api.items("/apis/apps/v1/namespaces/kube-system/deployments")
-        return [d["metadata"]["name"] for d in deployments if not d.get("status", {}).get("availableReplicas")]
+        def unavailable() -> list[str]:
+            deployments = api.items("/apis/apps/v1/namespaces/kube-system/deployments")
+            return [d["metadata"]["name"] for d in deployments if not d.get("status", {}).get("availableReplicas")]
 
-    process.wait_for(where, "the add-ons to be available", lambda: not unavailable(), seconds=ADDON_SECONDS)
+        process.wait_for(where, "the add-ons to be available", lambda: not unavailable(), seconds=ADDON_SECONDS)
 
 
 CLUSTER_INFORMATION: JsonObject = {
@@ -163,7 +167,7 @@ def wait_for_api(where: Layout, api: Api) -> None:
 
     def answers() -> bool:
         try:
-            return api.text("/readyz", seconds=2) == "ok"
+            return api.text("/readyz", seconds=READYZ_SECONDS, exclude=LATE_CHECK) == "ok"
         except ApiUnreachable:
             return False
         except Exception as error:  # noqa: BLE001 -- 403 and 500 until its own hooks ran
@@ -176,9 +180,13 @@ def load_images(where: Layout, archives: list[Path]) -> None:
     """Import docker-archive tars into the node's containerd, skipping those whose reference it has."""
     process.wait_for(where, "containerd to answer", lambda: _containerd_answers(where), seconds=API_SECONDS)
     there = set(_ctr(where, "images", "ls", "-q").split())
+    present = _ctr(where, "content", "ls", "-q").split()
     for archive in archives:
-        if not set(_references(archive)) <= there:
-            _ctr(where, "images", "import", "-", stdin=archive)
+        if set(references(archive)) <= there:
+            continue
+        with tempfile.NamedTemporaryFile(dir=where.folder, prefix="image-") as file:
+            less = Path(file.name)
+            _ctr(where, "images", "import", "-", stdin=less if thin(archive, present, less) else archive)
 
 
 def _containerd_answers(where: Layout) -> bool:
@@ -187,14 +195,6 @@ def _containerd_answers(where: Layout) -> bool:
     except Exception:  # noqa: BLE001 -- whatever it says before it is up
         return False
     return True
-
-
-def _references(archive: Path) -> list[str]:
-    with tarfile.open(archive) as tar:
-        file = tar.extractfile("manifest.json")
-        if file is None:
-            raise ClusterError(f"{archive} is no docker-archive: it has no manifest.json")
-        return [tag for entry in json.load(file) for tag in entry.get("RepoTags") or []]
 
 
 def _ctr(where: Layout, *arguments: str, stdin: Path | None = None) -> str:
