@@ -18,6 +18,8 @@ STAMP = ENVIRONMENT / "made-from"
 CI_ARTIFACTS = Path("artifacts") / "ci"
 CI = ("lint", "tests", "live", "e2e", "isolation")
 EMBEDDED = "--cluster=embedded"
+WITHOUT = ("-p", "no:schemathesis", "-p", "no:hypothesispytest")
+"""Plugins that the scenarios do not use: each process would import them for a second or two."""
 ENSURE_PACKAGES = """
 import sys
 from harness.packages import ensure
@@ -63,7 +65,7 @@ def prepare_for_clusters(session: nox.Session, *groups: str) -> None:
 def e2e(session: nox.Session) -> None:
     """Every invoice paid, once: the case from end to end on a cluster of its own."""
     prepare_for_clusters(session)
-    run(session, "pytest", "scenarios", "-m", "e2e", "-n", "2", *session.posargs)
+    run(session, "pytest", "scenarios", "-m", "e2e", *WITHOUT, "-n", "2", *session.posargs)
 
 
 @nox.session(python=False)
