@@ -14,8 +14,8 @@ from harness.kube.kubectl import JsonObject, Kubectl
 from harness.kube.progress import is_current, missing, of_current_version, restarts, unserved
 from harness.kube.snapshot import pods_and_owners, take, with_logs
 
-_POLL_SECONDS: Final = 0.2
-_LOOK_SECONDS: Final = 1.0
+_POLL_SECONDS: Final = 0.25
+_LOOK_SECONDS: Final = 2.0
 """How often it is asked why: a dozen lists, where the workload itself is one object."""
 
 SETTLE_SECONDS: Final = 5.0
