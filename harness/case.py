@@ -16,6 +16,7 @@ from harness.clusters.provider import Cluster
 from harness.errors import UsageError
 from harness.images.catalogue import CASE, case_images, prober_image
 from harness.kube.deploy import deploy, destroy
+from harness.kube.psql import Psql
 from harness.kube.rollout import wait_for_rollout
 from harness.settings import Settings
 from harness.timeline import Timeline
@@ -32,11 +33,6 @@ HOST = "invoices.local"
 ROLLOUT_SECONDS = 180.0
 REQUEST_SECONDS = 15.0
 CHECKOUT = Path(__file__).parent.parent
-
-_PSQL = (
-    'PGPASSWORD="$POSTGRES_PASSWORD" exec psql -h 127.0.0.1 -U "$POSTGRES_USER" -d "$POSTGRES_DB" '
-    "--no-psqlrc --quiet --tuples-only --no-align --set ON_ERROR_STOP=1 --file -"
-)
 
 
 class CaseClient(requests.Session):
@@ -114,10 +110,19 @@ class Case:
             raise UsageError(f"the case has no database {database!r}: it has {', '.join(DATABASES)}")
         reads = statement.lstrip().lower().startswith(("select", "with", "table", "values"))
         text = f"SELECT coalesce(json_agg(t), '[]') FROM ({statement}) t" if reads else statement  # noqa: S608 -- a test's own
-        where = ("--namespace", DATABASES[database], "--container", "postgres", f"{database}-0")
-        said = self.cluster.kubectl.run("exec", "--stdin", *where, "--", "sh", "-c", _PSQL, stdin=f"{text};\n")
+        said = self._sessions[database].run(text)
         rows: list[dict[str, Any]] = json.loads(said, parse_float=Decimal) if reads else []
         return rows
+
+    @cached_property
+    def _sessions(self) -> Mapping[str, Psql]:
+        kubectl = self.cluster.kubectl
+        return {name: Psql(kubectl, namespace, f"{name}-0", "postgres") for name, namespace in DATABASES.items()}
+
+    def close(self) -> None:
+        """End the sessions with the databases. Safe to repeat."""
+        for session in self._sessions.values():
+            session.close()
 
     def invoices(self) -> list[dict[str, Any]]:
         """The rows of invoice-app's database."""

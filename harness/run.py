@@ -66,6 +66,7 @@ class Run:
 
             try:
                 self._case = deployed_case(self._held.cluster, self.settings, self.timeline)
+                self._holding.callback(self._case.close)
             except Exception as error:  # noqa: BLE001 -- kept: tests that need no case run, the others raise it
                 self._case = error
 

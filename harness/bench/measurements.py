@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TypeAlias
 
@@ -74,8 +75,10 @@ def _highest_memory(member: int) -> float:
 
 def pay_all(settings: Settings, timeline: Timeline) -> Iterator[Measured]:
     """Pay 1,000 invoices in one call, some times over, and count the rows of both databases."""
-    with pool.acquire(settings, timeline, provider_of(settings)) as held:
-        case = deployed_case(held.cluster, settings, timeline)
+    with (
+        pool.acquire(settings, timeline, provider_of(settings)) as held,
+        closing(deployed_case(held.cluster, settings, timeline)) as case,
+    ):
         for service, namespace in SERVICES.items():
             case.rollout(service, namespace)
         seconds = [_pay(case, timeline) for _ in range(PAYMENTS)]

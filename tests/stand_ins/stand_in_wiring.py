@@ -93,6 +93,9 @@ class StandInCase:
 
     cluster: Cluster
 
+    def close(self) -> None:
+        """Nothing is open."""
+
 
 @dataclass(frozen=True)
 class _Image:
