@@ -1,0 +1,72 @@
+"""The case on a shared cluster: who deploys it."""
+
+from collections.abc import Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import case
+from harness.errors import HarnessError
+from harness.settings import Settings, gather
+from harness.timeline import Timeline
+
+
+class Deployments:
+    """A case that counts how often it is deployed."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.fails = False
+
+    def deploy(self) -> Sequence[str]:
+        if self.fails:
+            raise HarnessError("it does not roll out")
+        self.count += 1
+        return []
+
+
+@pytest.fixture
+def deployments(monkeypatch: pytest.MonkeyPatch) -> Deployments:
+    found = Deployments()
+    monkeypatch.setattr(case, "open_case", lambda *_: found)
+    return found
+
+
+def of_run(tmp_path: Path, run_id: str) -> Settings:
+    environment = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)}
+    settings = gather({"cluster_name": "one"}, environment, run_id=run_id)
+    settings.paths.cluster("one").mkdir(parents=True, exist_ok=True)
+    return settings
+
+
+def deploy(settings: Settings) -> None:
+    cluster: Any = None
+    case.deployed_case(cluster, settings, Timeline(StringIO()))
+
+
+def test_one_process_of_a_run_deploys_and_the_others_leave_what_its_tests_may_be_changing(
+    deployments: Deployments, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        deploy(of_run(tmp_path, "1a2b3c4d"))
+
+    assert deployments.count == 1
+
+
+def test_another_run_on_a_kept_cluster_deploys_again(deployments: Deployments, tmp_path: Path) -> None:
+    deploy(of_run(tmp_path, "1a2b3c4d"))
+    deploy(of_run(tmp_path, "5e6f7a8b"))
+
+    assert deployments.count == 2
+
+
+def test_a_deployment_that_failed_is_tried_again(deployments: Deployments, tmp_path: Path) -> None:
+    deployments.fails = True
+    with pytest.raises(HarnessError):
+        deploy(of_run(tmp_path, "1a2b3c4d"))
+
+    deployments.fails = False
+    deploy(of_run(tmp_path, "1a2b3c4d"))
+    assert deployments.count == 1
