@@ -1,9 +1,11 @@
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -147,3 +149,36 @@ def test_only_its_owner_can_look_into_a_clusters_folder(folder: Path) -> None:
     with Lease(folder).hold():
         assert folder.stat().st_mode & 0o777 == 0o700
         assert (folder / "lease").stat().st_mode & 0o777 == 0o600
+
+
+def test_looking_at_a_lease_brings_no_folder_back(folder: Path) -> None:
+    lease = Lease(folder)
+
+    assert not lease.shared()
+    assert not lease.held()
+    with lease.alone() as free:
+        assert not free
+    assert not folder.exists()
+
+
+def test_a_lease_is_shared_while_another_process_holds_it(folder: Path) -> None:
+    with another_process_that_holds(folder) as holder:
+        assert Lease(folder).shared()
+        holder.kill()
+        holder.wait(timeout=10)
+
+        assert not Lease(folder).shared()
+
+
+def test_a_teardown_is_waited_for_and_shares_nothing(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    descriptor = Lease(folder).wait_until_unused()
+    with ThreadPoolExecutor(1) as pool:
+        shared = pool.submit(Lease(folder).shared)
+        with pytest.raises(TimeoutError):
+            shared.result(timeout=0.2)  # it waits for us
+        shutil.rmtree(folder)
+        os.close(descriptor)
+
+        assert not shared.result(timeout=10)
+    assert not folder.exists()

@@ -11,7 +11,7 @@ import tarfile
 from collections.abc import Collection
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from harness.errors import ClusterError
 
@@ -34,46 +34,71 @@ def thin(archive: Path, present: Collection[str], to: Path) -> bool:
     False, and nothing is written, where the archive's layers are compressed or links: their digests are not known.
     Raises ClusterError where it is no docker-archive.
     """
+    try:
+        return _thin(archive, present, to)
+    except (KeyError, ValueError, tarfile.TarError) as error:
+        raise ClusterError(f"the image archive {archive} does not hold together: {error}") from error
+
+
+def _thin(archive: Path, present: Collection[str], to: Path) -> bool:
     with _opened(archive) as source:
         images = _images(source, archive)
-        members = {member.name: member for member in source.getmembers()}
         layers = {name for image in images for name in image["Layers"]}
-        if not all(name in members and _is_plain(source, members[name]) for name in layers):
+        if not all(_is_plain(source, name) for name in layers):
             return False
         with tarfile.open(to, "w") as target:
-            written = set(present)
-
-            def blob(content: IO[bytes], size: int, digest: str) -> None:
-                if digest not in written:
-                    written.add(digest)
-                    _add(target, f"blobs/sha256/{digest.removeprefix('sha256:')}", content, size)
-
-            index = []
+            layout = _Layout(target, set(present))
             for image in images:
-                config = _content(source, image["Config"])
-                descriptors = []
-                for name, digest in zip(image["Layers"], json.loads(config)["rootfs"]["diff_ids"], strict=True):
-                    content = source.extractfile(members[name])
-                    assert content is not None  # noqa: S101 -- it is a plain file
-                    blob(content, members[name].size, digest)
-                    descriptors.append({"mediaType": LAYER, "digest": digest, "size": members[name].size})
-                of_config = _described(CONFIG, config)
-                manifest = json.dumps(
-                    {"schemaVersion": 2, "mediaType": MANIFEST, "config": of_config, "layers": descriptors}
-                ).encode()
-                of_manifest = _described(MANIFEST, manifest)
-                blob(io.BytesIO(config), len(config), of_config["digest"])
-                blob(io.BytesIO(manifest), len(manifest), of_manifest["digest"])
-                index += [
-                    {**of_manifest, "annotations": {"io.containerd.image.name": tag}} for tag in image["RepoTags"] or []
-                ]
-            for name, value in (
-                ("oci-layout", {"imageLayoutVersion": "1.0.0"}),
-                ("index.json", {"schemaVersion": 2, "manifests": index}),
-            ):
-                text = json.dumps(value).encode()
-                _add(target, name, io.BytesIO(text), len(text))
+                layout.add_image(source, image)
+            layout.finish()
     return True
+
+
+class _Layout:
+    """An OCI layout that is being written: every blob once, and none of those in ``there``."""
+
+    def __init__(self, tar: tarfile.TarFile, there: set[str]) -> None:
+        self._tar = tar
+        self._there = there
+        self._index: list[dict[str, Any]] = []
+
+    def add_image(self, source: tarfile.TarFile, image: dict[str, Any]) -> None:
+        """An entry of a docker-archive's manifest.json: its configuration and the layers below it."""
+        config = _content(source, image["Config"])
+        layers = []
+        for name, digest in zip(image["Layers"], json.loads(config)["rootfs"]["diff_ids"], strict=True):
+            size = source.getmember(name).size
+            self._blob(cast("IO[bytes]", source.extractfile(name)), size, digest)
+            layers.append({"mediaType": LAYER, "digest": digest, "size": size})
+        of_config = self._document(CONFIG, config)
+        manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": of_config, "layers": layers}
+        of_manifest = self._document(MANIFEST, json.dumps(manifest).encode())
+        names = [{"io.containerd.image.name": tag} for tag in image.get("RepoTags") or []]
+        self._index += [{**of_manifest, "annotations": name} for name in names]
+
+    def finish(self) -> None:
+        """Write what says what is in it."""
+        for name, value in (
+            ("oci-layout", {"imageLayoutVersion": "1.0.0"}),
+            ("index.json", {"schemaVersion": 2, "manifests": self._index}),
+        ):
+            text = json.dumps(value).encode()
+            self._add(name, io.BytesIO(text), len(text))
+
+    def _document(self, media_type: str, content: bytes) -> dict[str, Any]:
+        digest = f"sha256:{sha256(content).hexdigest()}"
+        self._blob(io.BytesIO(content), len(content), digest)
+        return {"mediaType": media_type, "digest": digest, "size": len(content)}
+
+    def _blob(self, content: IO[bytes], size: int, digest: str) -> None:
+        if digest not in self._there:
+            self._there.add(digest)
+            self._add(f"blobs/sha256/{digest.removeprefix('sha256:')}", content, size)
+
+    def _add(self, name: str, content: IO[bytes], size: int) -> None:
+        member = tarfile.TarInfo(name)
+        member.size = size
+        self._tar.addfile(member, content)
 
 
 def _opened(archive: Path) -> tarfile.TarFile:
@@ -98,18 +123,6 @@ def _content(tar: tarfile.TarFile, name: str) -> bytes:
     return file.read()
 
 
-def _is_plain(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bool:
-    if not member.isfile():
-        return False
-    file = tar.extractfile(member)
+def _is_plain(tar: tarfile.TarFile, name: str) -> bool:
+    file = tar.extractfile(name) if tar.getmember(name).isfile() else None
     return file is not None and not file.read(6).startswith(COMPRESSED)
-
-
-def _described(media_type: str, content: bytes) -> dict[str, Any]:
-    return {"mediaType": media_type, "digest": f"sha256:{sha256(content).hexdigest()}", "size": len(content)}
-
-
-def _add(tar: tarfile.TarFile, name: str, content: IO[bytes], size: int) -> None:
-    member = tarfile.TarInfo(name)
-    member.size = size
-    tar.addfile(member, content)

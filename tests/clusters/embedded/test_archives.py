@@ -1,0 +1,111 @@
+"""Image archives lose the layers that the node has, and nothing else."""
+
+import gzip
+import io
+import json
+import tarfile
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.clusters.embedded.archives import references, thin
+from harness.errors import ClusterError
+
+BASE, TOP = b"the base's files", b"the app's files"
+NAME = "harness.dev/shop:1"
+
+
+def digest(content: bytes) -> str:
+    return f"sha256:{sha256(content).hexdigest()}"
+
+
+def archive_of(path: Path, files: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return path
+
+
+def docker_archive(path: Path, *layers: bytes, diff_ids: list[str] | None = None) -> Path:
+    """As `docker save` writes it."""
+    config = json.dumps({"rootfs": {"diff_ids": diff_ids or [digest(layer) for layer in layers]}}).encode()
+    names = [f"{number}.tar" for number in range(len(layers))]
+    manifest = json.dumps([{"Config": "config.json", "RepoTags": [NAME], "Layers": names}]).encode()
+    return archive_of(path, {"config.json": config, "manifest.json": manifest, **dict(zip(names, layers, strict=True))})
+
+
+def content_of(path: Path) -> dict[str, bytes]:
+    with tarfile.open(path) as tar:
+        return {name: (tar.extractfile(name) or io.BytesIO()).read() for name in tar.getnames()}
+
+
+def blob(files: dict[str, bytes], described: dict[str, Any]) -> bytes:
+    """The blob of a descriptor, which must describe it truly."""
+    content = files[f"blobs/sha256/{described['digest'].removeprefix('sha256:')}"]
+    assert (digest(content), len(content)) == (described["digest"], described["size"])
+    return content
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    return docker_archive(tmp_path / "image.tar", BASE, TOP)
+
+
+def test_an_archive_names_its_images(image: Path) -> None:
+    assert references(image) == [NAME]
+
+
+def test_nothing_is_lost_where_the_node_has_nothing(image: Path, tmp_path: Path) -> None:
+    assert thin(image, [], tmp_path / "thin.tar")
+
+    files = content_of(tmp_path / "thin.tar")
+    [described] = json.loads(files["index.json"])["manifests"]
+    manifest = json.loads(blob(files, described))
+    assert described["annotations"] == {"io.containerd.image.name": NAME}
+    assert [blob(files, layer) for layer in manifest["layers"]] == [BASE, TOP]
+    assert json.loads(blob(files, manifest["config"]))["rootfs"]["diff_ids"] == [digest(BASE), digest(TOP)]
+
+
+def test_a_layer_that_the_node_has_is_named_and_left_out(image: Path, tmp_path: Path) -> None:
+    assert thin(image, [digest(BASE)], tmp_path / "thin.tar")
+
+    files = content_of(tmp_path / "thin.tar")
+    [described] = json.loads(files["index.json"])["manifests"]
+    layers = json.loads(blob(files, described))["layers"]
+    assert [layer["digest"] for layer in layers] == [digest(BASE), digest(TOP)]
+    assert BASE not in files.values()
+    assert TOP in files.values()
+
+
+def test_an_archive_with_compressed_layers_is_left_as_it_is(tmp_path: Path) -> None:
+    image = docker_archive(tmp_path / "image.tar", gzip.compress(BASE), diff_ids=[digest(BASE)])
+
+    assert not thin(image, [], tmp_path / "thin.tar")
+    assert not (tmp_path / "thin.tar").exists()
+
+
+@pytest.mark.parametrize(
+    ("files", "word"),
+    [
+        ({}, "no readable manifest.json"),
+        ({"manifest.json": b"{"}, "no readable manifest.json"),
+        ({"manifest.json": b'[{"Config": "c", "Layers": ["gone.tar"]}]'}, "gone.tar"),
+        ({"manifest.json": b'[{"Config": "c", "Layers": []}]', "c": b"{}"}, "rootfs"),
+    ],
+)
+def test_an_archive_that_does_not_hold_together_is_refused(tmp_path: Path, files: dict[str, bytes], word: str) -> None:
+    image = archive_of(tmp_path / "image.tar", files)
+
+    with pytest.raises(ClusterError, match=word):
+        thin(image, [], tmp_path / "thin.tar")
+
+
+def test_a_file_that_is_no_archive_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "image.tar").write_text("no archive")
+
+    with pytest.raises(ClusterError, match="cannot be read"):
+        references(tmp_path / "image.tar")
