@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import requests
 
@@ -22,6 +22,8 @@ from harness.kube.client import Api, ApiError
 from harness.kube.kubectl import JsonObject, Kubectl
 from harness.kube.wait import wait_until
 from harness.timeline import Timeline
+
+T = TypeVar("T")
 
 PORT = 8080
 SECONDS = 60.0
@@ -80,38 +82,51 @@ def wait_until_ready(cluster: Cluster, timeline: Timeline, canary: Canary) -> No
 
 def _wait_for_phases(api: Api, cluster: Cluster, timeline: Timeline, canary: Canary) -> None:
     with timeline.phase("API answers"):
-        wait_until(
+        _wait(
+            cluster,
             "the API server to answer",
             lambda: api.text("/readyz", exclude=LATE_CHECK) == "ok",
-            seconds=SECONDS,
             tolerate=(ApiError,),
         )
     with timeline.phase("node Ready") as say:
-        say(wait_until("a node to be Ready", lambda: _ready_node(api), seconds=SECONDS))
+        say(_wait(cluster, "a node to be Ready", lambda: _ready_node(api)))
     with timeline.phase("default ServiceAccount"):
         account = "/api/v1/namespaces/default/serviceaccounts/default"
-        wait_until("the default ServiceAccount", lambda: api.find(account), seconds=SECONDS)
+        _wait(cluster, "the default ServiceAccount", lambda: api.find(account))
     with _pair(api, canary.image) as namespace:
         with timeline.phase("DNS answers from a pod"):
-            probe = _open(cluster.kubectl, api, canary, namespace)
-            wait_until(
-                "DNS to answer from a pod",
-                lambda: probe.resolves("kubernetes.default.svc.cluster.local"),
-                seconds=SECONDS,
-            )
+            probe = _open(cluster, api, canary, namespace)
+            _wait(cluster, "DNS to answer from a pod", lambda: probe.resolves("kubernetes.default.svc.cluster.local"))
         try:
             with timeline.phase("Ingress answers"):
-                _wait_for_ingress(cluster.ingress_url, namespace)
+                _wait_for_ingress(cluster, namespace)
             with timeline.phase("policy canary") as say:
                 say(_flip(api, probe, namespace))
         finally:
             probe.close()
 
 
+def _wait(
+    cluster: Cluster,
+    what: str,
+    probe: Callable[[], T],
+    *,
+    tolerate: tuple[type[Exception], ...] = (),
+    describe: Callable[[], str] | None = None,
+) -> T:
+    """Wait as ``wait_until`` does, but not for a cluster that has broken: that raises what its ``check`` says."""
+
+    def checked() -> T:
+        cluster.check()
+        return probe()
+
+    return wait_until(what, checked, seconds=SECONDS, tolerate=tolerate, describe=describe)
+
+
 def prove_policy(cluster: Cluster, canary: Canary) -> str:
     """Run the canary alone; returns what it saw, in words. Raises PolicyNotEnforced."""
     with Api(cluster.kubeconfig) as api, _pair(api, canary.image) as namespace:
-        probe = _open(cluster.kubectl, api, canary, namespace)
+        probe = _open(cluster, api, canary, namespace)
         try:
             return _flip(api, probe, namespace)
         finally:
@@ -217,7 +232,8 @@ def _ingress(namespace: str) -> JsonObject:
     }
 
 
-def _wait_for_ingress(url: str, namespace: str) -> None:
+def _wait_for_ingress(cluster: Cluster, namespace: str) -> None:
+    url = cluster.ingress_url
     last = "nothing"
 
     def answer() -> bool:
@@ -230,18 +246,18 @@ def _wait_for_ingress(url: str, namespace: str) -> None:
         last = f"{got.status_code} {got.text[:80]}"
         return got.status_code == requests.codes.ok and got.text == "canary"
 
-    wait_until(f"the Ingress at {url} to answer from outside", answer, seconds=SECONDS, describe=lambda: last)
+    _wait(cluster, f"the Ingress at {url} to answer from outside", answer, describe=lambda: last)
 
 
-def _open(kubectl: Kubectl, api: Api, canary: Canary, namespace: str) -> Probe:
+def _open(cluster: Cluster, api: Api, canary: Canary, namespace: str) -> Probe:
     for role in ("client", "server"):
-        wait_until(
+        _wait(
+            cluster,
             f"the canary's {role} pod to run",
             functools.partial(_runs, api, namespace, role),
-            seconds=SECONDS,
             describe=functools.partial(_status, api, namespace, role),
         )
-    return canary.open(kubectl, namespace, "client")
+    return canary.open(cluster.kubectl, namespace, "client")
 
 
 def _pod(api: Api, namespace: str, name: str) -> JsonObject:
