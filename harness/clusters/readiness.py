@@ -109,14 +109,14 @@ def _wait_for_phases(api: Api, cluster: Cluster, timeline: Timeline, canary: Can
 def _wait(
     cluster: Cluster,
     what: str,
-    probe: Callable[[], T],
+    probe: Callable[[], T | None],
     *,
     tolerate: tuple[type[Exception], ...] = (),
     describe: Callable[[], str] | None = None,
 ) -> T:
     """Wait as ``wait_until`` does, but not for a cluster that has broken: that raises what its ``check`` says."""
 
-    def checked() -> T:
+    def checked() -> T | None:
         cluster.check()
         return probe()
 

@@ -6,8 +6,9 @@ from typing import Any, cast
 import pytest
 
 from harness.clusters import readiness
-from harness.errors import PolicyNotEnforced, ProbeError
-from harness.kube.client import Api
+from harness.clusters.provider import Cluster
+from harness.errors import ComponentDied, PolicyNotEnforced, ProbeError
+from harness.kube.client import Api, ApiError, ApiUnreachable
 
 Enforcer = Callable[[bool, int], bool]
 """Whether the pair connects, by whether the policy is there and how many times it was asked since that changed."""
@@ -125,3 +126,18 @@ def test_the_policy_is_about_the_server_alone_and_allows_nothing_in() -> None:
     assert [policy["spec"] for policy in seen] == [
         {"podSelector": {"matchLabels": {"role": "server"}}, "policyTypes": ["Ingress"]}
     ]
+
+
+class BrokenCluster:
+    """A cluster that has broken."""
+
+    def check(self) -> None:
+        raise ComponentDied("etcd was killed")
+
+
+def test_a_cluster_that_broke_is_told_at_once_and_not_after_the_deadline() -> None:
+    def refused() -> bool:
+        raise ApiUnreachable("GET", "/readyz", 0, "connection refused")
+
+    with pytest.raises(ComponentDied, match="etcd was killed"):
+        readiness._wait(cast("Cluster", BrokenCluster()), "the API server to answer", refused, tolerate=(ApiError,))
