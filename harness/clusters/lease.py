@@ -7,6 +7,7 @@ exclusive lock knows that there is no user left; a cluster that has none and is 
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -100,6 +101,11 @@ class Lease:
     def kept(self) -> bool:
         """Whether the cluster stays when nobody uses it."""
         return self._kept.exists()
+
+    @property
+    def since(self) -> float:
+        """When the lease was made, in Unix seconds; now where there is none."""
+        return self._file.stat().st_mtime if self._file.exists() else time.time()
 
     def keep(self) -> None:
         """Let the cluster stay when nobody uses it."""

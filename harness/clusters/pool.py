@@ -167,7 +167,7 @@ def known(paths: Paths, provider: Provider) -> list[Known]:
                 kept=lease.kept,
                 held=lease.held(),
                 kubeconfig=str(cluster.kubeconfig) if cluster else "",
-                since=folder.stat().st_ctime,
+                since=lease.since,
             )
         )
     return found
