@@ -16,10 +16,13 @@ ROOT = Path(__file__).parent
 ENVIRONMENT = ROOT / ".nox" / "environment"
 STAMP = ENVIRONMENT / "made-from"
 CI_ARTIFACTS = Path("artifacts") / "ci"
-CI = ("lint", "tests", "live", "e2e", "isolation")
+FULL_ARTIFACTS = Path("artifacts") / "full"
+CI = ("lint", "tests", "live", "e2e", "isolation", "access")
 EMBEDDED = "--cluster=embedded"
 WITHOUT = ("-p", "no:schemathesis", "-p", "no:hypothesispytest")
 """Plugins that the scenarios do not use: each process would import them for a second or two."""
+ON_ANY_MACHINE = ("--hypothesis-profile=ci",)
+"""Hypothesis draws the same examples everywhere, and holds none to a time, which a busy machine would not keep."""
 ENSURE_PACKAGES = """
 import sys
 from harness.packages import ensure
@@ -70,27 +73,30 @@ def e2e(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def isolation(session: nox.Session) -> None:
-    """Who can talk to whom."""
+    """Who can talk to whom; `-- --manifests=DIR` asks it of your own services."""
     prepare_for_clusters(session)
-    run(session, "pytest", "scenarios", "-m", "isolation", *session.posargs)
+    run(session, "pytest", "scenarios", "-m", "isolation", *WITHOUT, *session.posargs)
 
 
 @nox.session(python=False)
 def access(session: nox.Session) -> None:
-    """Who may do what through the API: not built yet."""
-    session.error("not built yet: it comes with the access proofs")
+    """Who may do what through the API; `-- --access-expectations=FILE` asks it of your own subjects."""
+    prepare_for_clusters(session)
+    run(session, "pytest", "scenarios", "-m", "access", *WITHOUT, *session.posargs)
 
 
 @nox.session(python=False)
 def chaos(session: nox.Session) -> None:
-    """What holds while things break: not built yet."""
-    session.error("not built yet: it comes with the chaos proofs")
+    """Exactly once while pods die; `-- --chaos-seed=N` draws other faults, `-- --chaos-plan=FILE` replays them."""
+    prepare_for_clusters(session)
+    run(session, "pytest", "scenarios", "-m", "chaos", *WITHOUT, *session.posargs)
 
 
 @nox.session(python=False)
 def mutate(session: nox.Session) -> None:
-    """Would an expectation notice a lost rule: not built yet."""
-    session.error("not built yet: it comes with the mutation score")
+    """Would a table of expectations notice a slip: every single mutation of policies and roles against it."""
+    prepare_for_clusters(session)
+    run(session, "python", "-m", "harness.score", *session.posargs)
 
 
 @nox.session(python=False)
@@ -103,7 +109,7 @@ def providers(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The harness itself and the services, without a cluster."""
     prepare_for_clusters(session, "tests")
-    run(session, "pytest", "tests", "--ignore=tests/live", "-n", "auto", *session.posargs)
+    run(session, "pytest", "tests", "--ignore=tests/live", "-n", "auto", *ON_ANY_MACHINE, *session.posargs)
 
 
 @nox.session(python=False)
@@ -157,7 +163,11 @@ def totals(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def full(session: nox.Session) -> None:
-    """Everything that `ci` runs and what is too long for it; nothing is, yet."""
+    """Everything that `ci` runs, the whole catalogue of policies, and the mutation score."""
+    prepare_for_clusters(session)
+    whole = [EMBEDDED, f"--artifacts={FULL_ARTIFACTS}", *session.posargs]
+    run(session, "pytest", "scenarios", "-m", "isolation and full", *WITHOUT, *whole)
+    session.notify("mutate", [])
     session.notify("ci", session.posargs)
 
 

@@ -87,6 +87,16 @@ class Case:
         """Another client, for another thread."""
         return CaseClient(self.url, self.host)
 
+    @property
+    def folders(self) -> list[Path]:
+        """The folders of its manifests, one for each service."""
+        return _folders(self.manifests, None)
+
+    @property
+    def namespaces(self) -> frozenset[str]:
+        """The namespaces of both teams."""
+        return frozenset(SERVICES.values())
+
     def deploy(self, service: str | None = None) -> Sequence[str]:
         """Apply the manifests of one service or of all, and wait until what changed is rolled out.
 
@@ -119,8 +129,11 @@ class Case:
 
     @cached_property
     def _sessions(self) -> Mapping[str, Psql]:
-        kubectl = self.cluster.kubectl
-        return {name: Psql(kubectl, namespace, f"{name}-0", "postgres") for name, namespace in DATABASES.items()}
+        return {name: self.session(name) for name in DATABASES}
+
+    def session(self, database: str) -> Psql:
+        """A session of its own with ``invoice-db`` or ``payments-db``, as for a transaction; the caller closes it."""
+        return Psql(self.cluster.kubectl, DATABASES[database], f"{database}-0", "postgres")
 
     def close(self) -> None:
         """End the sessions with the databases. Safe to repeat."""

@@ -1,6 +1,7 @@
-"""The commands: ``python -m harness up | down | status | doctor | deploy | destroy | kubectl``.
+"""The commands: ``python -m harness up | down | status | doctor | deploy | destroy | heal | access | kubectl``.
 
-Exit status: 0 done, 1 failed (a message says why), 2 the command line is wrong, 130 Ctrl-C; ``kubectl`` gives its own.
+Exit status: 0 done, 1 failed (a message says why), 2 the command line is wrong, 130 Ctrl-C; ``kubectl`` gives its own,
+and ``access diff`` 1 where the files differ.
 """
 
 import argparse
@@ -8,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -85,6 +87,23 @@ def _parser() -> argparse.ArgumentParser:
     command("doctor", "check what this machine needs, and name the fix for what it lacks")
     for name, text in (("deploy", "deploy one service or all"), ("destroy", "remove one service or all")):
         command(name, text).add_argument("service", nargs="?", default="all", help="a service's name, default all")
+    heal = command("heal", "mend now what runs of chaos that were killed have broken").add_mutually_exclusive_group()
+    heal.add_argument("--all", action="store_true", dest="all_clusters", help="on every running cluster")
+    heal.add_argument("--entry", metavar="ID", help="one that is registered, for the cluster's supervisor")
+    access = command("access", "who may do what through the API: write it down, or compare two files of it")
+    actions = access.add_subparsers(dest="action", required=True, metavar="action")
+    text = "write down who may do what today: a file of expectations to begin with"
+    export = actions.add_parser("export", help=text, description=text, allow_abbrev=False)
+    add_options(_suppressed(export.add_argument))
+    who = "whom to ask for: NAME=user:…,group:…, NAME=service-account:namespace/name or NAME=anonymous"
+    export.add_argument("--subject", action="append", default=[], dest="subjects", metavar="SUBJECT", help=who)
+    where = "where to ask, default all namespaces that are not the cluster's own"
+    export.add_argument("--namespace", action="append", default=[], dest="namespaces", metavar="NAMESPACE", help=where)
+    export.add_argument("-o", "--output", type=Path, metavar="FILE", help="the file to write, default standard output")
+    text = "say who gains and loses what from one file of expectations to another"
+    diff = actions.add_parser("diff", help=text, description=text, allow_abbrev=False)
+    for name in ("before", "after"):
+        diff.add_argument(name, type=Path, help="a file of expectations")
     kubectl = commands.add_parser(
         "kubectl", help="run the project's kubectl on the cluster", add_help=False, prefix_chars="\0"
     )
@@ -205,6 +224,50 @@ def destroy(settings: Settings, options: argparse.Namespace) -> int:
     return OK
 
 
+def heal(settings: Settings, options: argparse.Namespace) -> int:
+    """Undo every fault that is registered with the cluster, or with each, and say so; FAILED if one is not undone."""
+    provider = _provider(settings)
+    if options.entry:
+        return _heal_entry(settings, provider, options.entry)
+    if not options.all_clusters:
+        return _heal_cluster(settings, provider)
+    running = [one.name for one in pool.known(settings.paths, provider) if one.running]
+    if not running:
+        _say("no clusters")
+    statuses = []
+    for name in running:
+        _say(f"cluster {name}:")
+        statuses.append(_heal_cluster(settings.with_cluster(name), provider))
+    return max(statuses, default=OK)
+
+
+def _heal_cluster(settings: Settings, provider: Provider) -> int:
+    with pool.join(settings, provider) as cluster:
+        from harness.chaos.healing import heal_all  # noqa: PLC0415 -- as in deploy
+        from harness.kube.client import Api  # noqa: PLC0415
+
+        with Api.of(cluster.kubectl) as api:
+            healed = heal_all(cluster, api, settings.paths)
+    for line in healed.done or (["nothing to heal"] if not healed.failed else []):
+        _say(line)
+    for failed in healed.failed:
+        _fail(failed, FAILED)
+    return FAILED if healed.failed else OK
+
+
+def _heal_entry(settings: Settings, provider: Provider, entry: str) -> int:
+    """For the cluster's supervisor, which must be able to end: so nothing is held."""
+    cluster = provider.attach(settings.name)
+    if cluster is None:
+        raise UsageError(f"there is no running cluster {settings.name}")
+    from harness.chaos.healing import heal_entry  # noqa: PLC0415 -- as in deploy
+    from harness.kube.client import Api  # noqa: PLC0415
+
+    with Api.of(cluster.kubectl) as api:
+        _say(heal_entry(cluster, api, settings.paths, entry))
+    return OK
+
+
 def _service(given: str, services: Mapping[str, str]) -> str | None:
     if given == "all":
         return None
@@ -213,11 +276,33 @@ def _service(given: str, services: Mapping[str, str]) -> str | None:
     return given
 
 
+def access(settings: Settings, options: argparse.Namespace) -> int:
+    """Write today's matrix of the cluster, or compare two files."""
+    from harness.access import commands  # noqa: PLC0415 -- as in deploy
+    from harness.kube.client import Api  # noqa: PLC0415
+
+    if options.action == "diff":
+        found = commands.diff(options.before, options.after)
+        for line in map(str, found):
+            _say(line)
+        return FAILED if found else OK
+    if options.output and not options.output.parent.is_dir():
+        raise UsageError(f"--output: there is no folder {options.output.parent}")
+    with pool.join(settings, _provider(settings)) as cluster, Api.of(cluster.kubectl) as api:
+        text = commands.export(api, options.subjects, options.namespaces)
+    if options.output:
+        options.output.write_text(text, encoding="utf-8")
+    else:
+        _say(text.rstrip())
+    return OK
+
+
 def kubectl(settings: Settings, options: argparse.Namespace) -> int:
     """Become the project's kubectl: terminal, signals and exit status are its own."""
     with pool.join(settings, _provider(settings)) as cluster:
         bound = cluster.kubectl
-    environment = {**child_environment(), "KUBECONFIG": str(bound.kubeconfig)}
+    cache = {"KUBECACHEDIR": str(bound.cache)} if bound.cache else {}
+    environment = {**child_environment(), **cache, "KUBECONFIG": str(bound.kubeconfig)}
     context = ["--context", bound.context] if bound.context else []
     os.execve(bound.binary, ["kubectl", *context, *options.arguments], environment)  # noqa: S606 -- its own arguments
 
@@ -234,5 +319,7 @@ COMMANDS: Mapping[str, Callable[[Settings, argparse.Namespace], int]] = {
     "doctor": check,
     "deploy": deploy,
     "destroy": destroy,
+    "heal": heal,
+    "access": access,
     "kubectl": kubectl,
 }

@@ -12,6 +12,9 @@ HarnessError
 ├── WaitTimeout              a deadline passed: says what was waited for and what was seen last
 ├── WorkloadNotReady         a workload cannot become ready: says container, cause and fix
 ├── ProbeError               a probe could not be run, so its cell is unknown
+│   ├── ExecRefused          (in kube/exec.py) the API server did not let us run a program in a pod
+│   ├── NoPython             (in prober/bootstrap.py) a container has no Python for the prober
+│   └── NoMeans              (in prober/opening.py) no means to probe from a pod that is allowed: its cells are untested
 └── ClusterError             a cluster could not be made, or broke
     ├── ComponentDied        a component ended: carries the last lines of its log
     ├── ClusterGone          the cluster went away while it was used
@@ -44,6 +47,12 @@ class ManifestError(UsageError):
         self.subject = subject
         self.problem = problem
         super().__init__(f"{where}: {subject + ': ' if subject else ''}{problem}")
+
+    @classmethod
+    def of(cls, wrong: Sequence["ManifestError"]) -> "ManifestError":
+        """One error that tells all of several, each on a line of its own, as the first of them."""
+        first, *others = wrong
+        return cls(first.where, first.subject, first.problem + "".join(f"\n{other}" for other in others))
 
 
 class NotBuiltYet(UsageError):

@@ -1,24 +1,34 @@
 """The pytest plugin: options, markers and fixtures. Wiring only: what they do lies in the modules that they name."""
 
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from _pytest.junitxml import xml_key
 
 from harness.clusters.provider import Cluster
-from harness.errors import HarnessError, NotBuiltYet, UsageError
+from harness.errors import HarnessError, UsageError
 from harness.prober.client import Prober
+from harness.proofs import HERE as PROOFS
+from harness.proofs import check, own_proofs
+from harness.records import Records as AnyRecords
+from harness.records import said_in
 from harness.report.results import Results, versions, write_report
 from harness.run import Run
 from harness.settings import OPTIONS, PYTEST_KIND_OPTIONS, Settings, add_options, gather
 from harness.timeline import Phase
 
 if TYPE_CHECKING:  # pytest loads this file in every run: the Kubernetes client only where a cluster is used
+    from harness.access.lab import Lab as AccessLab
     from harness.case import Case
+    from harness.chaos.runner import Run as ChaosRun
+    from harness.chaos.scene import Scene
+    from harness.chaoscase import Chaos
+    from harness.isolation.lab import Lab
+    from harness.isolation.recording import Records
 
 MARKERS = {
     "e2e": "the case from end to end, through the Ingress",
@@ -27,7 +37,10 @@ MARKERS = {
     "chaos": "promises while things break",
     "live": "the harness itself, against real clusters",
 }
-"""Markers by folder: a test in ``scenarios/<marker>/`` or ``tests/<marker>/`` has it."""
+"""Markers by folder: a test in ``scenarios/<marker>/`` has it, and one in ``tests/live/``."""
+
+FULL = "full: too long for every run; only with -m '… and full', as nox -s full does"
+SCENARIOS = Path(__file__).parent.parent / "scenarios"
 
 TIMEOUT_SECONDS = 300.0
 """What bounds a test where the user has set no timeout."""
@@ -56,6 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check all options before anything is changed, and set what other plugins read when they are configured."""
     for marker, meaning in MARKERS.items():
         config.addinivalue_line("markers", f"{marker}: {meaning}")
+    config.addinivalue_line("markers", FULL)
     worker: dict[str, Any] | None = getattr(config, "workerinput", None)
     try:
         settings = gather(
@@ -71,7 +85,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[RUN] = Run(settings)
     config.stash[AMBIENT] = os.environ.pop("KUBECONFIG", None)
     _bound_every_test(config)
-    if worker is not None:
+    if worker is None:
+        try:
+            check(settings)
+        except HarnessError as error:
+            raise pytest.UsageError(str(error)) from None
+    else:
         config.option.loadgroup = worker["harness_loadgroup"]
         return
     config.pluginmanager.register(Recorder(config), "harness-recorder")
@@ -108,13 +127,41 @@ def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401 -- the same
     run = node.config.stash[RUN]
     run.phases.extend(Phase(*phase) for phase in output.get("harness_phases", ()))
     run.bundles.extend(Path(folder) for folder in output.get("harness_bundles", ()))
+    run.canaries.extend(output.get("harness_canaries", ()))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With a user's own manifests or table, the case's proofs are none of theirs."""
+    instead = own_proofs(config.stash[SETTINGS])
+    return True if collection_path in [SCENARIOS / folder for folder in instead] else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Add the proofs of a user's own manifests, before ``-m`` and ``-k`` choose; leave out what is marked ``full``.
+
+    They are collected here, not named as an argument: pytest would then look for a conftest.py beside them.
+    """
+    for proof in own_proofs(config.stash[SETTINGS]).values():
+        module = pytest.Module.from_parent(session, path=proof.file, name=proof.of, nodeid=proof.of)
+        items += session.genitems(module)
+    for item in items:
+        if item.get_closest_marker("isolation") and isinstance(item, pytest.Function):
+            item.fixturenames.insert(0, "policy_enforced")
+    if "full" in config.option.markexpr:
+        return
+    left_out = [item for item in items if item.get_closest_marker("full")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Give a test the markers of its folders."""
     folders = item.path.parent.relative_to(item.config.rootpath).parts if _below_root(item) else ()
+    here = MARKERS if "scenarios" in folders else {"live"}  # tests/isolation is about the harness's own module
     for folder in folders:
-        if folder in MARKERS and item.get_closest_marker(folder) is None:
+        if folder in here and item.get_closest_marker(folder) is None:
             item.add_marker(folder)
     names = [marker for marker in MARKERS if item.get_closest_marker(marker)]
     if names:
@@ -161,6 +208,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
         if output is not None:
             output["harness_phases"] = [(phase.name, phase.seconds, phase.note) for phase in run.all_phases()]
             output["harness_bundles"] = [str(folder) for folder in run.bundles]
+            output["harness_canaries"] = run.canaries
 
 
 @pytest.hookimpl(wrapper=True)
@@ -172,7 +220,7 @@ def pytest_runtest_makereport(
     if not report.failed or call.excinfo is None:
         return report
     error = call.excinfo.value
-    if isinstance(error, HarnessError) and call.when != "call":
+    if isinstance(error, HarnessError) and (call.when != "call" or item.path.parent == PROOFS):
         report.longrepr = f"{type(error).__name__}: {error}"
     run = item.config.stash[RUN]
     if {"cluster", "case"} & set(getattr(item, "fixturenames", ())):
@@ -201,6 +249,25 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.line(f"{phase.name:<{width}} {phase.seconds:8.2f} s  {phase.note}".rstrip())
     for folder in run.bundles:
         terminalreporter.line(f"failure bundle: {folder}")
+    folder = config.stash[SETTINGS].run_folder
+    if (folder / "isolation").exists():
+        _conclude_isolation(terminalreporter, folder / "isolation", run)
+    for proof in ("access", "chaos"):
+        if (folder / proof).exists():
+            terminalreporter.section(proof, sep="-")
+            for line in said_in(folder / proof):
+                terminalreporter.line(line)
+
+
+def _conclude_isolation(terminalreporter: pytest.TerminalReporter, folder: Path, run: Run) -> None:
+    """Write the report on what was seen of isolation, and say in a few lines what it comes to."""
+    from harness.isolation.recording import conclude  # noqa: PLC0415 -- as above
+
+    terminalreporter.section("isolation", sep="-")
+    settings = run.settings
+    about = {"cluster": settings.name, "provider": settings.provider, "run": settings.run_id}
+    for line in conclude(folder, about, canary=run.canaries):
+        terminalreporter.line(line)
 
 
 class Recorder:
@@ -264,6 +331,12 @@ def namespace(pytestconfig: pytest.Config, cluster: Cluster) -> Iterator[str]:
     yield from _fresh_namespace(pytestconfig.stash[RUN], cluster)
 
 
+@pytest.fixture(scope="session")
+def session_namespace(pytestconfig: pytest.Config, cluster: Cluster) -> Iterator[str]:
+    """A fresh namespace for the whole run."""
+    yield from _fresh_namespace(pytestconfig.stash[RUN], cluster)
+
+
 @pytest.fixture(scope="module")
 def module_namespace(pytestconfig: pytest.Config, cluster: Cluster) -> Iterator[str]:
     """A fresh namespace that the tests of a module share."""
@@ -294,7 +367,103 @@ def prober(cluster: Cluster) -> Iterator[Callable[..., Prober]]:
         one.close()
 
 
-@pytest.fixture
-def history() -> NoReturn:
-    """The recorded history of a chaos run."""
-    raise NotBuiltYet("the fixture `history` is not built yet: it comes with the chaos proofs")
+@pytest.fixture(scope="session")
+def policy_enforced(pytestconfig: pytest.Config, cluster: Cluster) -> Iterator[None]:
+    """The canary flipped before the first test of isolation, and does so again after the last.
+
+    An enforcer that died in between leaves its rules standing: what it denied would still be denied.
+    """
+    run = pytestconfig.stash[RUN]
+    run.ensure_policy_proven()
+    yield
+    with _shown(pytestconfig):
+        cluster.check()
+        run.prove_policy("policy canary after isolation")
+
+
+@pytest.fixture(scope="session")
+def alone_in(pytestconfig: pytest.Config, cluster: Cluster) -> Callable[[Iterable[str]], None]:  # noqa: ARG001 -- first
+    """``alone_in(namespaces)`` waits until no other run has made something in them, and keeps others out until the end.
+
+    Give all of them at once.
+    """
+
+    def alone_in(namespaces: Iterable[str]) -> None:
+        with _shown(pytestconfig):
+            pytestconfig.stash[RUN].claim(namespaces)
+
+    return alone_in
+
+
+@pytest.fixture(scope="session")
+def lab(pytestconfig: pytest.Config, cluster: Cluster) -> "Lab":
+    """Probers on the nodes and outside, and the means to make pods and policies and to look at what they come to."""
+    from harness.isolation.lab import Lab  # noqa: PLC0415 -- the Kubernetes client, for those who need it
+
+    run = pytestconfig.stash[RUN]
+    settings = run.settings
+    name = f"{settings.run_id[:8]}-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    return run.hold(Lab(cluster, run.prober_image(), settings.labels("isolation"), name))
+
+
+@pytest.fixture(scope="session")
+def records(pytestconfig: pytest.Config) -> "Records":
+    """Where proofs of isolation write down what they saw; the report at the end is made of it."""
+    from harness.isolation.recording import Records  # noqa: PLC0415 -- as above
+
+    folder = pytestconfig.stash[RUN].settings.run_folder / "isolation"
+    return Records(folder, os.environ.get("PYTEST_XDIST_WORKER", "main"))
+
+
+@pytest.fixture(scope="session")
+def access(pytestconfig: pytest.Config, cluster: Cluster) -> "AccessLab":
+    """What may be asked of the cluster's API, and a proven credential for each who asks; it changes nothing."""
+    from harness.access.lab import Lab as AccessLab  # noqa: PLC0415 -- as above
+
+    run = pytestconfig.stash[RUN]
+    settings = run.settings
+    live = settings.cluster != "existing" or settings.access_live
+    name = f"harness-access-{settings.run_id[:8]}-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    return run.hold(AccessLab(cluster, run.prober_image(), settings.labels("access"), name, live=live))
+
+
+@pytest.fixture(scope="session")
+def access_records(pytestconfig: pytest.Config) -> AnyRecords:
+    """Where proofs of access write down what they saw."""
+    folder = pytestconfig.stash[RUN].settings.run_folder / "access"
+    return AnyRecords(folder, os.environ.get("PYTEST_XDIST_WORKER", "main"))
+
+
+@pytest.fixture(scope="session")
+def settings(pytestconfig: pytest.Config) -> Settings:
+    """The options of this run."""
+    return pytestconfig.stash[SETTINGS]
+
+
+@pytest.fixture(scope="session")
+def chaos_scene(pytestconfig: pytest.Config, cluster: Cluster) -> Iterator[Callable[[Iterable[str]], "Scene"]]:  # noqa: ARG001 -- first
+    """``chaos_scene(namespaces)`` is where a run of chaos may take place: their workloads may be hurt."""
+    from harness.chaoscase import Stage  # noqa: PLC0415 -- the Kubernetes client, for those who need it
+
+    with _shown(pytestconfig):
+        stage = Stage(pytestconfig.stash[RUN])
+    with stage:
+        yield stage.scene
+
+
+@pytest.fixture(scope="session")
+def chaos(pytestconfig: pytest.Config, case: "Case", chaos_scene: Callable[[Iterable[str]], "Scene"]) -> "Chaos":
+    """Runs of chaos on the case: ``chaos.run(plan, name)`` carries one out."""
+    from harness.chaoscase import Chaos  # noqa: PLC0415 -- as above
+
+    return Chaos(pytestconfig.stash[RUN], case, chaos_scene)
+
+
+@pytest.fixture(scope="session")
+def history(pytestconfig: pytest.Config, chaos: "Chaos") -> "ChaosRun":
+    """One run of chaos on the case, as ``--chaos-seed``, ``-duration`` and ``-plan`` say, with its history.
+
+    A run that breaks a promise is shrunk. After a fault on what enforces policies the canary runs again.
+    """
+    with _shown(pytestconfig):
+        return chaos.run_as_wanted()

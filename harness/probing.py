@@ -1,10 +1,15 @@
 """The prober as the policy canary wants it: put together here, since clusters know nothing of probers."""
 
+from collections.abc import Mapping, Sequence
+
 from harness.clusters.provider import Cluster
-from harness.clusters.readiness import Canary, Probe, prove_policy
+from harness.clusters.readiness import HTTP_PORT, PROBED_PORT, Canary, Probe, prove_policy
 from harness.errors import ProbeError
 from harness.kube.kubectl import Kubectl
-from harness.prober.client import Outcome, Prober, Target
+from harness.prober.agent import GREETING
+from harness.prober.client import Prober, Target
+
+SERVER = "canary"
 
 
 class CanaryProbe:
@@ -20,12 +25,16 @@ class CanaryProbe:
         except ProbeError:
             return False
 
-    def connects(self, address: str, port: int, seconds: float) -> bool:
-        """Whether a TCP connection comes up; False only where it was dropped or rejected, else ProbeError."""
-        [verdict] = self._prober.probe([Target(address, port)], deadline_s=seconds)
-        if not verdict.connected and not verdict.denied:
-            raise ProbeError(f"a probe of {address}:{port} met neither an answer nor a policy: {verdict}")
-        return verdict.outcome is Outcome.CONNECTED
+    def connects(self, address: str, ports: Sequence[int], seconds: float) -> list[bool]:
+        """Whether a TCP connection comes up on each port; False only where it was dropped or rejected, else ProbeError.
+
+        All are tried in one round, and silence is waited for ten times as long as the slowest of them took.
+        """
+        verdicts = self._prober.probe([Target(address, port) for port in ports], deadline_s=seconds)
+        for one in verdicts:
+            if not one.connected and not one.denied:
+                raise ProbeError(f"a probe of {address}:{one.target.port} met neither an answer nor a policy: {one}")
+        return [one.connected for one in verdicts]
 
     def close(self) -> None:
         """End it."""
@@ -37,11 +46,13 @@ def open_canary_probe(kubectl: Kubectl, namespace: str, pod: str) -> Probe:
     return CanaryProbe(Prober(kubectl, namespace, pod))
 
 
-def canary(image: str) -> Canary:
-    """The canary on the prober's image, which must be on the node."""
-    return Canary(image, open_canary_probe)
+def canary(image: str, labels: Mapping[str, str] | None = None) -> Canary:
+    """The canary on the prober's image, which must be on the node; ``labels`` are on what it makes."""
+    listening = ("--http", str(HTTP_PORT), "--tcp", str(PROBED_PORT))
+    serve = ("env", f"POD_NAME={SERVER}", "python3", "-u", "/prober/agent.py", "serve", *listening)
+    return Canary(image, serve, f"{GREETING} {SERVER}\n", open_canary_probe, labels or {})
 
 
-def prove_policy_on(cluster: Cluster, image: str) -> str:
+def prove_policy_on(cluster: Cluster, image: str, labels: Mapping[str, str] | None = None) -> str:
     """Prove that the cluster enforces policies; what was seen, in words. Raises PolicyNotEnforced."""
-    return prove_policy(cluster, canary(image))
+    return prove_policy(cluster, canary(image, labels))

@@ -5,11 +5,13 @@ What speaks to a cluster is imported where it is used: pytest loads this module 
 
 import re
 import secrets
-from contextlib import ExitStack
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from harness.clusters.claims import Claims
 from harness.clusters.pool import Held, acquire
 from harness.clusters.provider import Cluster
 from harness.errors import HarnessError
@@ -18,6 +20,8 @@ from harness.timeline import Phase, Timeline
 
 if TYPE_CHECKING:
     from harness.case import Case
+
+T = TypeVar("T")
 
 BUNDLES = 5
 """How many failed tests of a process get a bundle: one takes seconds, and hundreds of failures have few causes."""
@@ -38,6 +42,13 @@ class Run:
     _held: Held | Exception | None = None
     _case: "Case | Exception | None" = None
     _holding: ExitStack = field(default_factory=ExitStack)
+    canaries: list[bool] = field(default_factory=list)
+    """Whether each canary of the run flipped, in all of its processes: while the cluster was made, and later."""
+    _policy_proven: bool = False
+    _claims: Claims = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._claims = Claims(self.settings.paths.cluster(self.settings.name), self.settings.run_id)
 
     @property
     def timeline(self) -> Timeline:
@@ -57,8 +68,11 @@ class Run:
             if self._held is None:
                 provider = provider_of(self.settings)
                 self._held = self._holding.enter_context(acquire(self.settings, self.timeline, provider))
-            if isinstance(self._held, Held) and prove_policy and not self._held.created:
-                self._prove_policy(self._held.cluster)
+                self._holding.callback(self._claims.close)  # when what is held later has removed what it made
+                if self._held.created:
+                    self._note_canary(flipped=True)
+            if isinstance(self._held, Held) and prove_policy:
+                self.ensure_policy_proven()
         except Exception as error:  # noqa: BLE001 -- kept: the tests that need no cluster run, the others raise it
             self._held = error
         if case and self._case is None and isinstance(self._held, Held):
@@ -70,14 +84,35 @@ class Run:
             except Exception as error:  # noqa: BLE001 -- kept: tests that need no case run, the others raise it
                 self._case = error
 
-    def _prove_policy(self, cluster: Cluster) -> None:
-        from harness.images.catalogue import prober_image  # noqa: PLC0415 -- see above
+    def ensure_policy_proven(self) -> None:
+        """Run the canary unless it flipped in this process, as when a cluster is made. Raises PolicyNotEnforced."""
+        if not self._policy_proven:
+            self.prove_policy("policy canary of this run")
+
+    def prove_policy(self, phase: str) -> None:
+        """Run the canary. Raises PolicyNotEnforced: then no denial of the run proves a policy."""
         from harness.probing import prove_policy_on  # noqa: PLC0415 -- see above
 
+        image = self.prober_image()
+        try:
+            with self.timeline.phase(phase) as say:
+                say(prove_policy_on(self.cluster, image, self.settings.labels("canary")))
+        except HarnessError:
+            self._note_canary(flipped=False)
+            raise
+        self._note_canary(flipped=True)
+
+    def _note_canary(self, *, flipped: bool) -> None:
+        self._policy_proven = flipped
+        self.canaries.append(flipped)
+
+    def prober_image(self) -> str:
+        """The reference of the prober's image, which is then on the cluster."""
+        from harness.images.catalogue import prober_image  # noqa: PLC0415 -- see above
+
         image = prober_image(self.timeline)
-        cluster.load_images([image.archive])
-        with self.timeline.phase("policy canary of this run") as say:
-            say(prove_policy_on(cluster, image.reference))
+        self.cluster.load_images([image.archive])
+        return image.reference
 
     @property
     def cluster(self) -> Cluster:
@@ -100,6 +135,14 @@ class Run:
             raise self._case
         assert self._case is not None  # noqa: S101 -- prepare sets it
         return self._case
+
+    def claim(self, namespaces: Iterable[str]) -> None:
+        """Have namespaces to this process until the run lets go of its cluster and of all that it holds there."""
+        self._claims.claim(namespaces, self.timeline)
+
+    def hold(self, one: AbstractContextManager[T]) -> T:
+        """Enter something that lives until the run lets go of its cluster: beyond every fixture."""
+        return self._holding.enter_context(one)
 
     def create_namespace(self, cluster: Cluster) -> str:
         """Create a fresh namespace in which pods can start; its name."""

@@ -56,7 +56,7 @@ def _http_url(value: str) -> str:
 
 def _existing_path(value: Path) -> Path:
     if not value.exists():
-        raise ValueError("does not exist")
+        raise ValueError("must exist")
     return value
 
 
@@ -296,11 +296,20 @@ def gather(
     )
 
 
+_RULES = {
+    "greater_than": "must be greater than 0",
+    "int_parsing": "must be a whole number",
+    "float_parsing": "must be a number",
+    "bool_parsing": "must be true or false",
+}
+"""What is allowed, by Pydantic's name for the error; our own rules speak for themselves."""
+
+
 def _problem(problem: Mapping[str, Any], values: Mapping[str, object], origin: Mapping[str, str]) -> str:
     field = str(problem["loc"][0])
     option = _option(field)
-    message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
-    allowed = "one of " + ", ".join(option.choices) if option.choices else message
+    message = _RULES.get(str(problem["type"])) or str(problem["msg"]).removeprefix("Value error, ")
+    allowed = "must be one of " + ", ".join(option.choices) if option.choices else message
     return f"{origin[field]}: {values[field]!r} is not allowed: {allowed}"
 
 
@@ -309,4 +318,9 @@ def _check_together(options: Options, origin: Mapping[str, str]) -> None:
         raise SettingsError(
             f"{origin['cluster']}: an existing cluster must be named with --cluster-context, "
             "and its kubeconfig with --kubeconfig: the harness never uses your default context"
+        )
+    if options.isolation_expectations and not options.manifests:
+        raise SettingsError(
+            f"{origin['isolation_expectations']}: {options.isolation_expectations} is held against nothing: "
+            "give the manifests that it speaks of with --manifests"
         )

@@ -4,12 +4,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from harness import cli, doctor
+from harness.chaos import healing
+from harness.chaos.healing import Healed
+from harness.errors import ClusterError
 from harness.inifile import ini_values
+from harness.kube.client import Api
 from harness.settings import gather
 
 STAND_INS = Path(__file__).parent / "stand_ins"
@@ -55,7 +61,9 @@ def test_up_keeps_the_cluster_and_says_how_to_use_it(harness: Command, tmp_path:
 def test_up_again_finds_the_cluster(harness: Command, tmp_path: Path) -> None:
     harness("up")
     assert "cluster harness is running" in harness("up").stdout
-    assert (tmp_path / "log").read_text() == "create harness\n"
+    created, cleared = (tmp_path / "log").read_text().splitlines()  # the first command's run is over: is anything left?
+    assert created == "create harness"
+    assert cleared.startswith("clear ")
 
 
 def test_down_ends_the_one_kept_cluster_whatever_its_name(harness: Command, tmp_path: Path) -> None:
@@ -84,6 +92,44 @@ def test_status_lists_the_clusters(harness: Command) -> None:
     assert row.split()[:4] == ["mine", "running", "yes", "no"]
 
 
+def test_heal_all_without_clusters_has_nothing_to_do(harness: Command) -> None:
+    done = harness("heal", "--all")
+    assert (done.returncode, done.stdout) == (0, "no clusters\n")
+
+
+def test_heal_says_what_it_did_on_each_cluster_and_fails_where_one_thing_was_not_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = {
+        "one": Healed(["healed: partition of web"]),
+        "three": Healed(),
+        "two": Healed(failed=[ClusterError("not you")]),
+    }
+
+    class Folders:
+        def attach(self, name: str) -> SimpleNamespace:
+            return SimpleNamespace(name=name, kubectl=None, kubeconfig=None)
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(cli, "_provider", lambda _settings: Folders())
+    monkeypatch.setattr(Api, "of", lambda _kubectl: nullcontext())
+    monkeypatch.setattr(healing, "heal_all", lambda cluster, _api, _paths: found[cluster.name])
+    for name in found:
+        (tmp_path / "harness/clusters" / name).mkdir(parents=True)
+
+    assert cli.main(["heal", "--cluster-name=one"]) == 0
+    assert capsys.readouterr().out == "healed: partition of web\n"
+    assert cli.main(["heal", "--all"]) == 1
+
+    said = capsys.readouterr()
+    assert said.out.splitlines() == [
+        *("cluster one:", "healed: partition of web"),
+        *("cluster three:", "nothing to heal"),
+        "cluster two:",
+    ]
+    assert said.err == "error: not you\n"
+
+
 def test_kubectl_gets_everything_that_follows_and_its_status_is_ours(harness: Command) -> None:
     harness("up")
     done = harness("kubectl", "-n", "x", "get", "pods", "--help", "--cluster-name=not-ours")
@@ -102,10 +148,13 @@ def test_kubectl_without_a_cluster_says_how_to_create_one(harness: Command) -> N
     [
         (["up", "--cluster=kind"], 2, "error: --cluster=kind is not built yet"),
         (["--cluster=kind", "up"], 2, "error: --cluster=kind is not built yet"),
-        (["up", "--cluster=kid"], 2, "error: --cluster: 'kid' is not allowed: one of auto, embedded"),
+        (["up", "--cluster=kid"], 2, "error: --cluster: 'kid' is not allowed: must be one of auto, embedded"),
         (["up", "--cluster-name=broken"], 1, "error: the stand-in cannot be made"),
         (["up", "--clutser=kind"], 2, "unknown arguments: --clutser=kind"),
         (["deploy"], 2, "error: there is no running cluster harness"),
+        (["heal"], 2, "error: there is no running cluster harness"),
+        (["heal", "--entry=a"], 2, "error: there is no running cluster harness"),
+        (["heal", "--entry=a", "--all"], 2, "not allowed with argument"),
     ],
 )
 def test_an_error_is_one_message_and_no_traceback(
@@ -115,6 +164,49 @@ def test_an_error_is_one_message_and_no_traceback(
     assert done.returncode == status
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+EXPECTED = """\
+subjects: {team: {user: anna}}
+rights: |
+  namespace:shop  team
+  pods            VERBS
+"""
+
+
+def test_access_diff_says_who_gains_what_and_ends_with_1_where_two_files_differ(
+    harness: Command, tmp_path: Path
+) -> None:
+    for name, verbs in (("a", "read"), ("b", "read,delete"), ("c", "get,list,watch")):
+        (tmp_path / f"{name}.yaml").write_text(EXPECTED.replace("VERBS", verbs))
+
+    differ, same = harness("access", "diff", "a.yaml", "b.yaml"), harness("access", "diff", "a.yaml", "c.yaml")
+
+    assert (differ.returncode, differ.stdout) == (
+        1,
+        "namespace:shop pods: team gains delete (a.yaml:4, b.yaml:4)\n",
+    )
+    assert (same.returncode, same.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["diff", "a.yaml", "none.yaml"], "error: none.yaml: cannot be read: No such file or directory\n"),
+        (["diff", "wrong.yaml", "a.yaml"], "error: wrong.yaml:4: row pods: has no verb reads; did you mean read?\n"),
+        (["export", "-o", "none/file.yaml"], "error: --output: there is no folder none\n"),
+        (["export"], "error: there is no running cluster harness: `python -m harness up` creates one\n"),
+    ],
+)
+def test_what_is_wrong_with_an_access_command_is_one_line_and_status_2(
+    harness: Command, tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    (tmp_path / "a.yaml").write_text(EXPECTED.replace("VERBS", "read"))
+    (tmp_path / "wrong.yaml").write_text(EXPECTED.replace("VERBS", "reads"))
+
+    done = harness("access", *arguments)
+
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
 
 
 def test_ctrl_c_ends_a_command_with_status_130(

@@ -88,15 +88,117 @@ def test_a_named_cluster_that_is_kept_is_joined_by_the_next_run(run: pytest.Pyte
     run.makepyfile("def test_one(cluster): assert cluster.name == 'mine'")
     run.runpytest_subprocess("--cluster-name=mine", "--keep-cluster").assert_outcomes(passed=1)
     run.runpytest_subprocess("--cluster-name=mine").assert_outcomes(passed=1)
-    assert log(run) == ["create mine"]
+    assert [line for line in log(run) if not line.startswith("clear ")] == ["create mine"]
 
 
-def test_isolation_tests_prove_a_joined_cluster_first(run: pytest.Pytester) -> None:
+def test_isolation_tests_prove_a_joined_cluster_first_and_every_cluster_again_at_the_end(run: pytest.Pytester) -> None:
     write(run, "scenarios/isolation/test_it.py", "def test_it(cluster): pass")
     run.runpytest_subprocess("--cluster-name=mine", "--keep-cluster").assert_outcomes(passed=1)
-    assert log(run) == ["create mine"]
-    run.runpytest_subprocess("--cluster-name=mine", "-m", "isolation").assert_outcomes(passed=1)
     assert log(run) == ["create mine", "prove mine"]
+    run.runpytest_subprocess("--cluster-name=mine", "-m", "isolation").assert_outcomes(passed=1)
+    done = [line for line in log(run) if not line.startswith("clear ")]
+    assert done == ["create mine", "prove mine", "prove mine", "prove mine"]
+
+
+def test_tests_of_the_harness_s_own_isolation_module_need_no_cluster(run: pytest.Pytester) -> None:
+    write(run, "tests/isolation/test_it.py", "def test_it(): pass")
+    run.runpytest_subprocess("-m", "isolation").assert_outcomes(deselected=1)
+    run.runpytest_subprocess().assert_outcomes(passed=1)
+    assert log(run) == []
+
+
+def test_what_is_marked_full_runs_only_where_it_is_asked_for(run: pytest.Pytester) -> None:
+    run.makepyfile("import pytest\n@pytest.mark.full\ndef test_long(): pass\ndef test_short(): pass")
+    run.runpytest_subprocess().assert_outcomes(passed=1, deselected=1)
+    run.runpytest_subprocess("-m", "full").assert_outcomes(passed=1, deselected=1)
+    run.runpytest_subprocess("-m", "full or not full").assert_outcomes(passed=2)
+
+
+POLICY = """
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: db, namespace: shop}
+spec: {podSelector: {}}
+"""
+
+
+def test_with_own_manifests_their_proofs_are_collected_from_the_package(run: pytest.Pytester) -> None:
+    write(run, "manifests/policy.yaml", POLICY)
+    run.makepyfile("def test_mine(): pass")
+    collected = run.runpytest_subprocess("--manifests=manifests", "-m", "isolation", "--collect-only", "-q")
+    collected.stdout.fnmatch_lines(["isolation of --manifests=manifests::test_the_cluster_does_as_the_policies_say"])
+    collected.stdout.no_fnmatch_line("*test_mine*")
+    assert log(run) == []
+
+
+def test_a_wrong_manifest_or_table_is_told_before_a_cluster_is_made(run: pytest.Pytester) -> None:
+    write(run, "manifests/policy.yaml", POLICY + "---\n" + POLICY.replace("podSelector", "podSelektor"))
+    result = run.runpytest_subprocess("--manifests=manifests", "-m", "isolation")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*policy.yaml:11: NetworkPolicy/db: unknown field spec.podSelektor*"])
+    write(run, "manifests/policy.yaml", POLICY)
+    write(run, "table.yaml", "actors: {}\nconnektions: ''\n")
+    result = run.runpytest_subprocess("--manifests=manifests", "--isolation-expectations=table.yaml")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*table.yaml:2: connektions: is not known here*"])
+    assert log(run) == []
+
+
+TABLE = """
+actors: {db: {namespace: shop, labels: {app: db}}, outside: external}
+connections: |
+  from/to  db:1
+  outside  deny
+  db       allow
+"""
+
+
+def test_whom_the_manifests_do_not_hold_is_told_before_a_cluster_is_made(run: pytest.Pytester) -> None:
+    write(run, "manifests/policy.yaml", POLICY.replace("podSelector: {}", "podSelector: {matchLabels: {app: dp}}"))
+    write(run, "table.yaml", TABLE)
+    result = run.runpytest_subprocess("--manifests=manifests", "--isolation-expectations=table.yaml")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *table.yaml:2: actor db: is nobody: of the pods of namespace shop *"])
+    assert log(run) == []
+
+
+def test_a_table_that_would_be_held_against_nothing_is_a_wrong_option(run: pytest.Pytester) -> None:
+    write(run, "table.yaml", TABLE)
+    result = run.runpytest_subprocess("--isolation-expectations=table.yaml")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --isolation-expectations: *give the manifests that it speaks of *--manifests"])
+    write(run, "case/invoice-app/kustomization.yaml", "")
+    result = run.runpytest_subprocess("--isolation-expectations=table.yaml", "--manifests=case")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--manifests is a version of the case, which has a table of its own*"])
+    assert log(run) == []
+
+
+def test_an_error_in_a_proof_of_the_users_own_is_told_in_words_and_in_a_test_of_theirs_with_its_place(
+    run: pytest.Pytester,
+) -> None:
+    here = "import pathlib, stand_in_wiring, harness.plugin\nharness.plugin.PROOFS = pathlib.Path(__file__).parent\n"
+    run.makeconftest(f"{here}pytest_plugins = ['harness.plugin']\n")
+    test = "from harness.errors import ManifestError\ndef test_it(): raise ManifestError('a.yaml:1', 'x', 'is wrong')"
+    write(run, "test_proof.py", test)
+    write(run, "theirs/test_theirs.py", test)
+
+    result = run.runpytest_subprocess("test_proof.py")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["ManifestError: a.yaml:1: x: is wrong"])
+    result.stdout.no_fnmatch_line("*raise ManifestError*")
+    result = run.runpytest_subprocess("theirs")
+    result.stdout.fnmatch_lines(["*raise ManifestError*"])
+
+
+def test_what_a_run_may_have_left_on_a_cluster_is_looked_for_by_the_next_that_joins_it(run: pytest.Pytester) -> None:
+    run.makepyfile("def test_one(cluster): pass")
+    for run_id in ("aaaa", "bbbb"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("HARNESS_RUN_ID", run_id)
+            options = ("--cluster-name=mine", "--keep-cluster", "-n", "2")
+            run.runpytest_subprocess(*options).assert_outcomes(passed=1)
+    assert log(run) == ["create mine", "clear aaaa"]
 
 
 def test_a_test_has_the_marker_of_its_folder(run: pytest.Pytester) -> None:
@@ -191,8 +293,11 @@ def test_the_phases_are_shown(run: pytest.Pytester) -> None:
     ("arguments", "said"),
     [
         (["--cluster=kind"], "ERROR: --cluster=kind is not built yet*"),
-        (["--cluster=kid"], "ERROR: --cluster: 'kid' is not allowed: one of auto, embedded, kind, minikube, existing"),
-        (["--isolation-worlds=many"], "ERROR: --isolation-worlds: 'many' is not allowed: *integer*"),
+        (
+            ["--cluster=kid"],
+            "ERROR: --cluster: 'kid' is not allowed: must be one of auto, embedded, kind, minikube, existing",
+        ),
+        (["--isolation-worlds=many"], "ERROR: --isolation-worlds: 'many' is not allowed: must be a whole number"),
     ],
 )
 def test_a_wrong_option_ends_the_run_before_anything_is_changed(

@@ -48,16 +48,22 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_ini_file()
     [
         (
             ({"cluster": "kid"}, {}, {}),
-            "--cluster: 'kid' is not allowed: one of auto, embedded, kind, minikube, existing",
+            "--cluster: 'kid' is not allowed: must be one of auto, embedded, kind, minikube, existing",
         ),
         (
             ({}, {"HARNESS_CLUSTER": "kid"}, {}),
-            "environment variable HARNESS_CLUSTER: 'kid' is not allowed: one of auto",
+            "environment variable HARNESS_CLUSTER: 'kid' is not allowed: must be one of auto",
         ),
-        (({}, {}, {"harness_cluster": "kid"}), "ini key harness_cluster: 'kid' is not allowed: one of auto"),
-        (({"isolation_worlds": "0"}, {}, {}), "--isolation-worlds: '0' is not allowed: greater than 0"),
-        (({"manifests": "/not/there"}, {}, {}), "--manifests: '/not/there' is not allowed: does not exist"),
-        (({}, {"HARNESS_KEEP_CLUSTER": "perhaps"}, {}), "environment variable HARNESS_KEEP_CLUSTER: 'perhaps'"),
+        (({}, {}, {"harness_cluster": "kid"}), "ini key harness_cluster: 'kid' is not allowed: must be one of auto"),
+        (({"isolation_worlds": "0"}, {}, {}), "--isolation-worlds: '0' is not allowed: must be greater than 0"),
+        (({"manifests": "/not/there"}, {}, {}), "--manifests: '/not/there' is not allowed: must exist"),
+        (({"isolation_seed": "x"}, {}, {}), "--isolation-seed: 'x' is not allowed: must be a whole number"),
+        (({"chaos_duration": "x"}, {}, {}), "--chaos-duration: 'x' is not allowed: must be a number"),
+        (({"isolation_expectations": "/"}, {}, {}), "/ is held against nothing: give the manifests that it speaks of"),
+        (
+            ({}, {"HARNESS_KEEP_CLUSTER": "perhaps"}, {}),
+            "environment variable HARNESS_KEEP_CLUSTER: 'perhaps' is not allowed: must be true or false",
+        ),
         (({"ingress_url": "127.0.0.1:80"}, {}, {}), "must be a base URL such as http://127.0.0.1:8080"),
         (({"cluster_name": "Über"}, {}, {}), "must be at most 40 of a-z, 0-9 and -"),
         (({"cluster": "existing"}, {}, {}), "--cluster: an existing cluster must be named with --cluster-context"),

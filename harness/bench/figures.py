@@ -5,7 +5,7 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from rich.table import Table
 
@@ -30,6 +30,10 @@ class Target:
     unit: str
     must: str
     aim: str
+
+
+Measured: TypeAlias = tuple[Target, float, int]
+"""A target, its value, and how many measurements the value stands for."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,6 @@
 """What is run to get the figures. Each measurement yields ``(target, value, samples)`` and leaves nothing behind."""
 
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -11,18 +9,20 @@ from contextlib import closing
 from pathlib import Path
 from typing import TypeAlias
 
-from harness.bench.figures import Target
-from harness.bench.processes import cluster_of, processes, resident_mb
+from harness.bench.access import access
+from harness.bench.chaos import chaos, soak
+from harness.bench.chaos_checking import checking
+from harness.bench.figures import Measured, Target
+from harness.bench.isolation import isolation, oracles
+from harness.bench.processes import cluster_of, processes, resident_mb, run_program
 from harness.case import SERVICES, Case, deployed_case
 from harness.clusters import pool
 from harness.clusters.provider import Node
 from harness.errors import BuildError, ClusterError, CommandError
-from harness.kube.kubectl import child_environment
 from harness.settings import Settings
 from harness.timeline import Timeline
 from harness.wiring import provider_of
 
-Measured: TypeAlias = tuple[Target, float, int]
 Measurement: TypeAlias = Callable[[Settings, Timeline], Iterator[Measured]]
 
 CYCLES = 10
@@ -109,7 +109,7 @@ def e2e(_settings: Settings, timeline: Timeline) -> Iterator[Measured]:
     """Run the session as a user does."""
     with timeline.phase("nox -s e2e"):
         began = time.monotonic()
-        _run([sys.executable, "-m", "nox", "-s", "e2e"], E2E_SECONDS, {})
+        run_program([sys.executable, "-m", "nox", "-s", "e2e"], E2E_SECONDS, {})
         seconds = time.monotonic() - began
     yield E2E, seconds, 1
 
@@ -123,31 +123,24 @@ def cold_build(_settings: Settings, timeline: Timeline) -> Iterator[Measured]:
         empty = {"XDG_CACHE_HOME": folder, "GOCACHE": str(Path(folder) / "go-build")}
         began = time.monotonic()
         try:
-            _run([sys.executable, "-c", program], COLD_BUILD_SECONDS, empty)
+            run_program([sys.executable, "-c", program], COLD_BUILD_SECONDS, empty)
         except CommandError as error:
             raise BuildError(str(error)) from error
         seconds = time.monotonic() - began
     yield COLD_BUILD, seconds, 1
 
 
-def _run(command: list[str], seconds: float, environment: Mapping[str, str]) -> None:
-    done = subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=seconds,
-        check=False,
-        env={**child_environment(), **environment},
-        cwd=os.curdir,
-    )
-    if done.returncode:
-        raise CommandError(command, done.returncode, done.stdout[-4000:])
-
-
-MEASUREMENTS: Mapping[str, Measurement] = {"cycles": cycles, "pay_all": pay_all, "e2e": e2e}
+MEASUREMENTS: Mapping[str, Measurement] = {
+    "cycles": cycles,
+    "pay_all": pay_all,
+    "oracles": oracles,
+    "checking": checking,
+    "isolation": isolation,
+    "access": access,
+    "chaos": chaos,
+    "e2e": e2e,
+}
 """What `bench` runs where nothing is named."""
 
-BY_NAME: Mapping[str, Measurement] = {**MEASUREMENTS, "cold": cold_build}
+BY_NAME: Mapping[str, Measurement] = {**MEASUREMENTS, "cold": cold_build, "soak": soak}
 """What can be named."""

@@ -1,8 +1,13 @@
-"""The memory of a cluster: all processes in its PID namespace and those nested in it, read from /proc."""
+"""Processes: the memory of a cluster, of all in its PID namespace and those nested in it, and programs to be run."""
 
-from collections.abc import Iterable, Mapping
+import os
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from harness.errors import CommandError
+from harness.kube.kubectl import child_environment
 
 PROC = Path("/proc")
 
@@ -53,3 +58,22 @@ def resident_mb(pids: Iterable[int], proc: Path = PROC) -> float:
             continue
         total += next((int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")), 0)
     return total * 1024 / 1e6
+
+
+def run_program(
+    command: Sequence[str], seconds: float, environment: Mapping[str, str], cwd: Path = Path(os.curdir)
+) -> None:
+    """Run a program to its end, without input. Raises CommandError with its last words where it fails."""
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=seconds,
+        check=False,
+        env={**child_environment(), **environment},
+        cwd=cwd,
+    )
+    if done.returncode:
+        raise CommandError(command, done.returncode, done.stdout[-4000:])

@@ -6,13 +6,14 @@ under a file lock; using it happens under the lease, which the kernel frees howe
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from filelock import FileLock, Timeout
 
 from harness.clusters.lease import Lease
 from harness.clusters.provider import Cluster, Provider
+from harness.clusters.runs import Runs
 from harness.errors import ClusterError, UsageError, WaitTimeout
 from harness.paths import Paths
 from harness.settings import Settings
@@ -23,6 +24,9 @@ LOCK_SECONDS = 2400.0
 
 LEASE_FILES = frozenset({"lease", "kept"})
 """What lies in a cluster's folder before there is a cluster."""
+
+TOLD = 5
+"""So many objects of dead runs are told by name."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,11 @@ class Known:
 
 @contextmanager
 def alone_with(paths: Paths, name: str, timeline: Timeline) -> Iterator[None]:
-    """Keep others from creating, joining or deleting the cluster for the block. Raises WaitTimeout."""
+    """Keep others from creating, joining or deleting the cluster for the block. Raises WaitTimeout.
+
+    The lock's file goes with the cluster. Who opened it before has the lock of a file that is gone: filelock sees that,
+    and begins anew.
+    """
     file = paths.cluster_lock(name)
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = FileLock(file)
@@ -63,6 +71,10 @@ def alone_with(paths: Paths, name: str, timeline: Timeline) -> Iterator[None]:
     try:
         yield
     finally:
+        if not paths.cluster(name).exists():
+            file.unlink(
+                missing_ok=True
+            )  # the last that is done under it: a newcomer makes a new one, and need not wait
         lock.release()
 
 
@@ -70,8 +82,9 @@ def alone_with(paths: Paths, name: str, timeline: Timeline) -> Iterator[None]:
 def acquire(settings: Settings, timeline: Timeline, provider: Provider) -> Iterator[Held]:
     """Hold the cluster of the settings' name for the block: join it if it runs, else create it.
 
-    What crashed runs left is swept first. With ``keep_cluster`` it stays, else whoever leaves last deletes it.
-    Raises what ``Provider.create`` raises, and ClusterError where a dead cluster of the name cannot be cleared away.
+    What crashed runs left is removed first: their clusters, and on one that is joined what they made there. With
+    ``keep_cluster`` it stays, else whoever leaves last deletes it. Raises what ``Provider.create`` raises, ClusterError
+    where a dead cluster of the name cannot be cleared away, and what ``leftovers.clear`` raises.
     """
     lease = Lease(settings.paths.cluster(settings.name))
     with ExitStack() as holding:
@@ -79,11 +92,16 @@ def acquire(settings: Settings, timeline: Timeline, provider: Provider) -> Itera
             if swept := provider.sweep():
                 timeline.say(f"  removed what crashed runs left: {', '.join(swept)}")
             _hold(lease, holding)
+            _forget_locks(settings.paths)
             cluster = provider.attach(settings.name)
             created = cluster is None
             if cluster is None:
                 _refuse_remains(settings)
                 cluster = _create(provider, settings, timeline, lease, holding)
+            runs = Runs(settings.paths.cluster(settings.name))
+            if not created:
+                _clear(runs, cluster, timeline)
+            holding.enter_context(runs.hold(settings.run_id))
             if settings.keep_cluster:
                 lease.keep()
         try:
@@ -105,6 +123,31 @@ def join(settings: Settings, provider: Provider) -> Iterator[Cluster]:
         if cluster is None:
             raise none
         yield cluster
+
+
+def _clear(runs: Runs, cluster: Cluster, timeline: Timeline) -> None:
+    """Remove what dead runs left on a cluster, and say so."""
+    began = time.monotonic()
+    with runs.ended() as dead:
+        if not dead:
+            return
+        from harness.kube.leftovers import clear  # noqa: PLC0415 -- the Kubernetes client, where something may be left
+
+        removed = clear(cluster.kubectl, dead)
+    if removed:
+        told = "; ".join(removed[:TOLD]) + (f"; and {len(removed) - TOLD} more" if len(removed) > TOLD else "")
+        timeline.record("left by dead runs, removed", time.monotonic() - began, told)
+
+
+def _forget_locks(paths: Paths) -> None:
+    """Remove the locks of clusters that are gone and had nobody left to do it."""
+    for file in paths.cluster_lock("any").parent.glob("*.lock"):
+        folder = paths.cluster(file.stem)
+        if folder.exists():
+            continue
+        with suppress(Timeout), FileLock(file).acquire(timeout=0):  # held: somebody is about to create it
+            if not folder.exists():
+                file.unlink(missing_ok=True)
 
 
 def _create(provider: Provider, settings: Settings, timeline: Timeline, lease: Lease, holding: ExitStack) -> Cluster:

@@ -4,9 +4,10 @@ The protocols are narrow on purpose. What only some clusters can do is a protoco
 ``isinstance`` by whoever needs it: a test that does skips with the reason where it is missing.
 """
 
+import signal
 from collections.abc import Sequence
 from pathlib import Path
-from subprocess import CompletedProcess
+from subprocess import CompletedProcess, Popen
 from typing import Protocol, runtime_checkable
 
 from harness.kube.kubectl import Kubectl
@@ -80,6 +81,12 @@ class ExternalPeer(Protocol):
     def run_outside(self, command: Sequence[str], seconds: float = 30) -> CompletedProcess[str]:
         """Run a program of this machine from the external peer's network: only what is routed there is in reach."""
 
+    def start_outside(self, command: Sequence[str]) -> Popen[bytes]:
+        """Start a program there that stays, its input, output and errors pipes.
+
+        It must end with its input: that is the one thing that happens however this process ends.
+        """
+
 
 @runtime_checkable
 class Node(Protocol):
@@ -88,8 +95,26 @@ class Node(Protocol):
     def components(self) -> dict[str, int]:
         """Names of the running components (``etcd``, ``kubelet``, ``felix``, …) with their process ids here."""
 
-    def stop_component(self, name: str) -> None:
-        """End one component and do not start it again; its death is then no failure of the cluster."""
+    def stop_component(self, name: str, number: int = signal.SIGTERM) -> None:
+        """End one component by a signal and do not start it again; its death is then no failure of the cluster."""
 
     def start_component(self, name: str) -> None:
         """Start a component that was stopped."""
+
+    def signal_container(self, container: str, number: int) -> int:
+        """Send a signal to process 1 of a running container, by its id without the runtime's prefix; the process's id.
+
+        Raises ClusterError where no such container runs.
+        """
+
+    def freeze_pod(self, uid: str) -> None:
+        """Stop all processes of a pod where they are. Safe to repeat. Raises ClusterError where no such pod runs."""
+
+    def thaw_pod(self, uid: str) -> None:
+        """Let a frozen pod go on. Safe to repeat, and for a pod that is gone."""
+
+    def forget_connections(self, address: str) -> int:
+        """Drop what connection tracking knows of an address; how many entries. Policies see such packets anew."""
+
+    def restart(self) -> None:
+        """Kill everything on the node at once, as a power cut would, and start it again; what is on its disk stays."""

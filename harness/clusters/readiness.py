@@ -2,16 +2,16 @@
 
 The API answers; the node is Ready; the default ServiceAccount is there; DNS answers from a pod; the Ingress answers
 from outside; and the policy canary flips. The canary is made of fresh objects, since standing rules of a dead enforcer
-would still deny: a pair connects, a policy is created and the pair is denied, the policy is deleted and it connects
-again.
+would still deny: a pair connects on two ports, a policy is created and the pair is denied on the one that it leaves
+out, the policy is deleted and it connects on both again.
 """
 
 import functools
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 import requests
@@ -25,7 +25,10 @@ from harness.timeline import Timeline
 
 T = TypeVar("T")
 
-PORT = 8080
+HTTP_PORT = 8080
+"""Where the canary's server answers HTTP. The canary's policy lets everybody in here: so it is a denial's control."""
+PROBED_PORT = 8081
+"""Where it answers whoever probes it, and its policy lets nobody in."""
 SECONDS = 60.0
 """Deadline of each phase."""
 LATE_CHECK = "poststarthook/apiservice-discovery-controller"
@@ -34,15 +37,9 @@ CANARY_SECONDS = 15.0
 """Deadline for a policy to be enforced, and to be lifted."""
 CONNECT_SECONDS = 0.1
 """How long one connect of the canary may take before it counts as denied."""
-
-SERVER = f"""\
-import http.server, os
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200); self.end_headers(); self.wfile.write(b"canary")
-    def log_message(self, *_): pass
-http.server.ThreadingHTTPServer(("", {PORT}), Handler).serve_forever()
-"""
+DENIED_SECONDS = (CONNECT_SECONDS, CONNECT_SECONDS, 1.1)
+"""How long silence must last to be the policy's, in as many rounds on end: a packet that is lost is sent again after
+1 s (RFC 6298), and a server that is busy answers before."""
 
 
 class Probe(Protocol):
@@ -51,8 +48,11 @@ class Probe(Protocol):
     def resolves(self, name: str) -> bool:
         """Whether the pod's resolver knows ``name``."""
 
-    def connects(self, address: str, port: int, seconds: float) -> bool:
-        """Whether a TCP connection comes up; False only where it was dropped or rejected, else ProbeError."""
+    def connects(self, address: str, ports: Sequence[int], seconds: float) -> Sequence[bool]:
+        """Whether a TCP connection comes up on each port, all tried at once.
+
+        False only where it was dropped or rejected, else ProbeError.
+        """
 
     def close(self) -> None:
         """End it."""
@@ -64,10 +64,17 @@ OpenProbe = Callable[[Kubectl, str, str], Probe]
 
 @dataclass(frozen=True)
 class Canary:
-    """What the canary is made of: an image that is on the node and has python3, and how to probe from its pods."""
+    """What the canary is made of: an image that is on the node, what its server runs, and how to probe from its pods.
+
+    ``serve`` answers any GET with 200 and ``answer`` on HTTP_PORT, and connections on PROBED_PORT. ``labels`` are those
+    of the run, by which what is left of a killed one is found.
+    """
 
     image: str
+    serve: Sequence[str]
+    answer: str
     open: OpenProbe
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def wait_until_ready(cluster: Cluster, timeline: Timeline, canary: Canary) -> None:
@@ -93,13 +100,13 @@ def _wait_for_phases(api: Api, cluster: Cluster, timeline: Timeline, canary: Can
     with timeline.phase("default ServiceAccount"):
         account = "/api/v1/namespaces/default/serviceaccounts/default"
         _wait(cluster, "the default ServiceAccount", lambda: api.find(account))
-    with _pair(api, canary.image) as namespace:
+    with _pair(api, canary) as namespace:
         with timeline.phase("DNS answers from a pod"):
             probe = _open(cluster, api, canary, namespace)
             _wait(cluster, "DNS to answer from a pod", lambda: probe.resolves("kubernetes.default.svc.cluster.local"))
         try:
             with timeline.phase("Ingress answers"):
-                _wait_for_ingress(cluster, namespace)
+                _wait_for_ingress(cluster, namespace, canary.answer)
             with timeline.phase("policy canary") as say:
                 say(_flip(api, probe, namespace))
         finally:
@@ -125,7 +132,7 @@ def _wait(
 
 def prove_policy(cluster: Cluster, canary: Canary) -> str:
     """Run the canary alone; returns what it saw, in words. Raises PolicyNotEnforced."""
-    with Api(cluster.kubeconfig) as api, _pair(api, canary.image) as namespace:
+    with Api(cluster.kubeconfig) as api, _pair(api, canary) as namespace:
         probe = _open(cluster, api, canary, namespace)
         try:
             return _flip(api, probe, namespace)
@@ -138,26 +145,40 @@ def _flip(api: Api, probe: Probe, namespace: str) -> str:
     policies = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
 
     def connects() -> bool:
-        return probe.connects(address, PORT, CONNECT_SECONDS)
+        return all(probe.connects(address, (PROBED_PORT, HTTP_PORT), CONNECT_SECONDS))
+
+    def denied() -> bool:
+        """Only the policy tells the two ports apart: the server lives, and the client gets there."""
+        return all(
+            list(probe.connects(address, (PROBED_PORT, HTTP_PORT), seconds)) == [False, True]
+            for seconds in DENIED_SECONDS
+        )
 
     def wait(what: str, condition: Callable[[], bool], meaning: str) -> float:
-        began = time.monotonic()
+        began = latest = time.monotonic()
+
+        def look() -> bool:
+            nonlocal latest
+            latest = time.monotonic()
+            return condition()
+
         try:
-            wait_until(what, condition, seconds=CANARY_SECONDS, interval=0.01)
+            wait_until(what, look, seconds=CANARY_SECONDS, interval=0.01)
         except WaitTimeout as timeout:
             raise PolicyNotEnforced(f"the policy canary failed: {timeout}. {meaning}") from timeout
-        return time.monotonic() - began
+        return latest - began  # what the deciding probe met was so when it began
 
     wait(
         "the canary's pair of pods to connect before there is a policy",
         connects,
         "Without any policy two pods cannot talk, so nothing that is denied here proves a policy.",
     )
-    api.post(policies, _deny("server"))
+    api.post(policies, _deny_but_http("server"))
     enforced = wait(
         "the canary's policy to deny the pair",
-        lambda: not connects(),
-        "NetworkPolicy has no effect on this cluster: its enforcer is missing, stopped or fails open.",
+        denied,
+        "NetworkPolicy has no effect on this cluster: its enforcer is missing, stopped, fails open, or denies what a "
+        "policy allows.",
     )
     api.delete(f"{policies}/canary")
     lifted = wait(
@@ -168,26 +189,31 @@ def _flip(api: Api, probe: Probe, namespace: str) -> str:
     return f"enforced after {enforced:.2f} s, lifted after {lifted:.2f} s"
 
 
-def _deny(role: str) -> JsonObject:
+def _deny_but_http(role: str) -> JsonObject:
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
         "metadata": {"name": "canary"},
-        "spec": {"podSelector": {"matchLabels": {"role": role}}, "policyTypes": ["Ingress"]},
+        "spec": {
+            "podSelector": {"matchLabels": {"role": role}},
+            "policyTypes": ["Ingress"],
+            "ingress": [{"ports": [{"port": HTTP_PORT}]}],
+        },
     }
 
 
 @contextmanager
-def _pair(api: Api, image: str) -> Iterator[str]:
+def _pair(api: Api, canary: Canary) -> Iterator[str]:
     """A fresh namespace with a server, a client and an Ingress to the server; deleted afterwards without waiting."""
     namespace = f"harness-canary-{secrets.token_hex(4)}"
-    api.post("/api/v1/namespaces", {"metadata": {"name": namespace, "labels": {"harness.dev/owner": "canary"}}})
+    labels = {**canary.labels, "harness.dev/owner": "canary"}
+    api.post("/api/v1/namespaces", {"metadata": {"name": namespace, "labels": labels}})
     try:
-        for role, command in (("server", ["python3", "-c", SERVER]), ("client", ["sleep", "infinity"])):
-            api.post(f"/api/v1/namespaces/{namespace}/pods", _pod_manifest(role, image, command))
+        for role, command in (("server", canary.serve), ("client", ("sleep", "infinity"))):
+            api.post(f"/api/v1/namespaces/{namespace}/pods", _pod_manifest(role, canary.image, list(command)))
         api.post(
             f"/api/v1/namespaces/{namespace}/services",
-            {"metadata": {"name": "server"}, "spec": {"selector": {"role": "server"}, "ports": [{"port": PORT}]}},
+            {"metadata": {"name": "server"}, "spec": {"selector": {"role": "server"}, "ports": [{"port": HTTP_PORT}]}},
         )
         api.post(f"/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses", _ingress(namespace))
         yield namespace
@@ -212,6 +238,7 @@ def _pod_manifest(role: str, image: str, command: list[str]) -> JsonObject:
                     "image": image,
                     "imagePullPolicy": "IfNotPresent",
                     "command": command,
+                    "resources": {"requests": {"cpu": "10m"}},  # a starved server would look like a denied one
                     "securityContext": {
                         "allowPrivilegeEscalation": False,
                         "capabilities": {"drop": ["ALL"]},
@@ -224,7 +251,7 @@ def _pod_manifest(role: str, image: str, command: list[str]) -> JsonObject:
 
 
 def _ingress(namespace: str) -> JsonObject:
-    backend = {"service": {"name": "server", "port": {"number": PORT}}}
+    backend = {"service": {"name": "server", "port": {"number": HTTP_PORT}}}
     path = {"path": "/", "pathType": "Prefix", "backend": backend}
     return {
         "metadata": {"name": "canary"},
@@ -232,7 +259,7 @@ def _ingress(namespace: str) -> JsonObject:
     }
 
 
-def _wait_for_ingress(cluster: Cluster, namespace: str) -> None:
+def _wait_for_ingress(cluster: Cluster, namespace: str, expected: str) -> None:
     url = cluster.ingress_url
     last = "nothing"
 
@@ -244,7 +271,7 @@ def _wait_for_ingress(cluster: Cluster, namespace: str) -> None:
             last = str(error)
             return False
         last = f"{got.status_code} {got.text[:80]}"
-        return got.status_code == requests.codes.ok and got.text == "canary"
+        return got.status_code == requests.codes.ok and got.text == expected
 
     _wait(cluster, f"the Ingress at {url} to answer from outside", answer, describe=lambda: last)
 

@@ -5,14 +5,16 @@ urllib3, which it stands on, for the requests themselves: its generated classes 
 Python ones and back, and everything here works on plain JSON. Importing it costs 0.3 s, so that happens at first use.
 """
 
+import errno
 import json
+import socket
 import ssl
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import urllib3
 
@@ -26,6 +28,7 @@ STRATEGIC_MERGE = "application/strategic-merge-patch+json"
 MERGE = "application/merge-patch+json"
 SERVER_SIDE_APPLY = "application/apply-patch+yaml"
 
+_JSON = "application/json"
 _NOT_FOUND = 404
 _CONFLICT = 409
 _FIRST_ERROR = 400
@@ -61,8 +64,9 @@ class Api:
     """
 
     def __init__(self, kubeconfig: Path, context: str | None = None) -> None:
-        self._configuration, tls = _load(kubeconfig, context)
+        self._configuration, self._authority, tls = _load(kubeconfig, context)
         self._base = str(self._configuration.host).rstrip("/")
+        self._tls = tls
         self._pool = urllib3.PoolManager(num_pools=1, maxsize=8, ssl_context=tls)
         self._resources: dict[str, list[JsonObject]] = {}
 
@@ -81,9 +85,9 @@ class Api:
         """Close the kept connections."""
         self._pool.clear()
 
-    def get(self, path: str, seconds: float = 10, **query: str) -> JsonObject:
-        """The object, or list object, at ``path`` (``/api/v1/namespaces/invoice/pods``)."""
-        return self._json("GET", path, query=query, seconds=seconds)
+    def get(self, path: str, seconds: float = 10, *, accept: str = _JSON, **query: str) -> JsonObject:
+        """The object, or list object, at ``path`` (``/api/v1/namespaces/invoice/pods``); ``accept`` asks for a form."""
+        return self._json("GET", path, query=query, seconds=seconds, accept=accept)
 
     def items(self, path: str, seconds: float = 10, **query: str) -> list[JsonObject]:
         """The objects of the list at ``path``, each with the ``kind`` and ``apiVersion`` that a list leaves out."""
@@ -141,6 +145,43 @@ class Api:
         finally:
             response.close()
 
+    def url(self, path: str, query: Mapping[str, str] | Sequence[tuple[str, str]] = ()) -> str:
+        """The address of ``path`` on this server."""
+        return self._base + path + (f"?{urlencode(query)}" if query else "")
+
+    def credentials(self) -> dict[str, str]:
+        """The headers that say who asks; empty where a client certificate does."""
+        token = self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+        return {"Authorization": token} if token else {}
+
+    def trust(self) -> ssl.SSLContext:
+        """What TLS needs to know this server by, and no client certificate: for others than this kubeconfig's user."""
+        return _trust(self._configuration, self._authority)
+
+    def open_socket(self, seconds: float, tls: ssl.SSLContext | None = None) -> socket.socket:
+        """A connection of its own, through TLS where the server speaks it: for what is no request.
+
+        ``tls`` is that of another user; without it, the kubeconfig's own. It looks for a peer that is gone after 15 s
+        of silence, which also keeps what lies between from forgetting it.
+        """
+        to = urlsplit(self._base)
+        host, port = to.hostname or "", to.port or (443 if to.scheme == "https" else 80)
+        try:
+            opened = socket.create_connection((host, port), timeout=min(seconds, _CONNECT_SECONDS))
+        except OSError as error:
+            raise ApiUnreachable("CONNECT", f"{host}:{port}", 0, str(error)) from error
+        try:
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for option, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 6)):
+                if hasattr(socket, option):
+                    opened.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+            opened.settimeout(seconds)
+            return (tls or self._tls).wrap_socket(opened, server_hostname=host) if to.scheme == "https" else opened
+        except OSError as error:
+            opened.close()
+            raise ApiUnreachable("CONNECT", f"{host}:{port}", 0, str(error)) from error
+
     def resource(self, api_version: str, kind: str) -> JsonObject | None:
         """The server's APIResource (``name`` is the plural, ``namespaced``) for a kind; None where it serves none."""
         if api_version not in self._resources:
@@ -166,11 +207,14 @@ class Api:
         path: str,
         body: Any = None,  # noqa: ANN401 -- JSON
         *,
-        content_type: str = "application/json",
+        content_type: str = _JSON,
         query: Mapping[str, str],
         seconds: float,
+        accept: str = _JSON,
     ) -> JsonObject:
-        response = self._request(method, path, body, content_type=content_type, query=query, seconds=seconds)
+        response = self._request(
+            method, path, body, content_type=content_type, query=query, seconds=seconds, accept=accept
+        )
         return cast("JsonObject", json.loads(response.data))
 
     def _request(
@@ -179,16 +223,14 @@ class Api:
         path: str,
         body: Any = None,  # noqa: ANN401 -- JSON
         *,
-        content_type: str = "application/json",
+        content_type: str = _JSON,
         query: Mapping[str, str],
         seconds: float,
         stream: bool = False,
+        accept: str = _JSON,
     ) -> urllib3.BaseHTTPResponse:
-        headers = {"Accept": "application/json", "Content-Type": content_type}
-        token = self._configuration.get_api_key_with_prefix("authorization")
-        if token:
-            headers["Authorization"] = token
-        url = self._base + path + (f"?{urlencode(query)}" if query else "")
+        headers = {"Accept": accept, "Content-Type": content_type, **self.credentials()}
+        url = self.url(path, query)
         try:
             response = self._pool.request(
                 method,
@@ -221,8 +263,8 @@ def _refusal(method: str, path: str, response: urllib3.BaseHTTPResponse) -> ApiE
     return kinds.get(response.status, ApiError)(method, path, response.status, message, reason)
 
 
-def _load(kubeconfig: Path, context: str | None) -> "tuple[Configuration, ssl.SSLContext]":
-    """Read a kubeconfig with the official client, and make the TLS context.
+def _load(kubeconfig: Path, context: str | None) -> "tuple[Configuration, str | None, ssl.SSLContext]":
+    """Read a kubeconfig with the official client: what it says, its authority's certificates, and the TLS context.
 
     The official client writes keys that a kubeconfig holds as data to temporary files and removes them at exit, which a
     killed process never does: here they live for the moment that OpenSSL needs to read them.
@@ -241,13 +283,37 @@ def _load(kubeconfig: Path, context: str | None) -> "tuple[Configuration, ssl.SS
                 persist_config=False,
                 temp_file_path=folder,
             )
-            tls = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
-            if not configuration.verify_ssl:
-                tls.check_hostname = False
-                tls.verify_mode = ssl.CERT_NONE
+            file = configuration.ssl_ca_cert
+            authority = Path(file).read_text(encoding="ascii", errors="ignore") if file else None  # comments apart
+            tls = _trust(configuration, authority)
             if configuration.cert_file:
                 tls.load_cert_chain(configuration.cert_file, configuration.key_file)
         except Exception as error:  # a file that is no kubeconfig makes it raise nearly anything
             named = f", context {context}" if context else ""
             raise SettingsError(f"the kubeconfig {kubeconfig}{named} cannot be used: {error}") from error
-    return configuration, tls
+    return configuration, authority, tls
+
+
+class _TlsSocket(ssl.SSLSocket):
+    """A TLS socket that is closed when its peer was gone before the first word.
+
+    What forwards to an API server that is still starting accepts and resets. Python 3.11 then raises out of the making
+    of the TLS socket, without closing it: nobody else holds it, so it would stay open until it is collected, with a
+    warning that fails whichever test runs then.
+    """
+
+    def getpeername(self) -> Any:  # noqa: ANN401 -- what it is depends on the family
+        try:
+            return super().getpeername()
+        except OSError as error:
+            self.close()
+            raise ConnectionResetError(errno.ECONNRESET, "the peer reset the connection as it was made") from error
+
+
+def _trust(configuration: "Configuration", authority: str | None) -> ssl.SSLContext:
+    tls = ssl.create_default_context(cadata=authority)
+    tls.sslsocket_class = _TlsSocket
+    if not configuration.verify_ssl:
+        tls.check_hostname = False
+        tls.verify_mode = ssl.CERT_NONE
+    return tls

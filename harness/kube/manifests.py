@@ -8,7 +8,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -28,17 +28,25 @@ _LISTS_OF_FILES: Final = ("resources", "components")
 
 @dataclass(frozen=True)
 class Manifest:
-    """One object as it will be applied, the file and line it stands at, and what could not be checked, if anything."""
+    """One object as it will be applied, the file and line it stands at, and what could not be checked, if anything.
+
+    ``lines`` has the line of each of its fields, as far as they are written in ``file``.
+    """
 
     object: JsonObject
     file: Path
     line: int
     note: str = ""
+    lines: Mapping[FieldPath, int] = field(default_factory=dict, repr=False)
 
     @property
     def subject(self) -> str:
         """``Kind/name``."""
         return subject_of(self.object)
+
+    def where(self, path: FieldPath = ()) -> str:
+        """``file:line`` of a field, or of the nearest one above it that is written there."""
+        return Source(self.object, self.file, self.line, self.lines).where(path)
 
 
 def kustomize(kubectl: Kubectl) -> Render:
@@ -196,24 +204,26 @@ def _placed(body: JsonObject, folder: Path, overlay: Path, sources: Sequence[Sou
 
 def _checked(sources: Sequence[Source]) -> list[Manifest]:
     manifests: list[Manifest] = []
-    wrong: list[tuple[str, str, str]] = []
+    wrong: list[ManifestError] = []
     seen: dict[tuple[str, ...], Source] = {}
     for source in sources:
         note = ""
         try:
-            wrong += [(source.where(path), subject_of(source.object), told) for path, told in problems(source.object)]
+            wrong += [_wrong(source, told, path) for path, told in problems(source.object)]
         except UnknownKind as kind:
             note = f"{kind} is a custom resource: its fields could not be checked"
         if not wrong:
             first = seen.setdefault(_identity(source.object), source)
             if first is not source:
-                wrong.append((source.where(), subject_of(source.object), f"is defined already, at {first.where()}"))
-        manifests.append(Manifest(source.object, source.file, source.line, note))
+                wrong.append(_wrong(source, f"is defined already, at {first.where()}"))
+        manifests.append(Manifest(source.object, source.file, source.line, note, source.lines))
     if wrong:
-        (where, subject, told), *others = wrong
-        more = "".join(f"\n{place}: {name}: {problem}" for place, name, problem in others)
-        raise ManifestError(where, subject, told + more)
+        raise ManifestError.of(wrong)
     return manifests
+
+
+def _wrong(source: Source, problem: str, path: FieldPath = ()) -> ManifestError:
+    return ManifestError(source.where(path), subject_of(source.object), problem)
 
 
 def _identity(body: JsonObject) -> tuple[str, ...]:

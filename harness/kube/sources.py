@@ -21,6 +21,11 @@ from harness.kube.kubectl import JsonObject
 
 FieldPath: TypeAlias = tuple[str | int, ...]
 
+NO_YAML = "is not YAML"
+"""How the problem of a text begins that cannot be parsed."""
+NO_OBJECT = "not a Kubernetes object (apiVersion, kind, metadata)"
+"""How the problem of a document ends that is no mapping."""
+
 _HELM = re.compile(r"\{\{-?\s*(?:\.Values|\.Release|\.Chart|\.Capabilities|include\s|template\s|toYaml\s|tpl\s)")
 _HELM_FIX = (
     "holds Helm's template braces: render the chart first (`helm template … > rendered.yaml`), and give that file"
@@ -90,8 +95,8 @@ def _complaint(error: Exception) -> tuple[int, str]:
     if isinstance(error, _OddKey):
         return error.line, str(error)
     if isinstance(error, MarkedYAMLError) and (mark := error.problem_mark or error.context_mark):
-        return mark.line + 1, "is not YAML: " + " ".join(filter(None, (error.context, error.problem)))
-    return 0, f"is not YAML: {error}"
+        return mark.line + 1, f"{NO_YAML}: " + " ".join(filter(None, (error.context, error.problem)))
+    return 0, f"{NO_YAML}: {error}"
 
 
 class _Constructor(RoundTripConstructor):
@@ -122,15 +127,19 @@ def _sources(document: object, file: Path) -> Iterator[Source]:
     if not isinstance(document, CommentedMap):
         what = "a list" if isinstance(document, CommentedSeq) else "plain text"
         line = document.lc.line + 1 if isinstance(document, CommentedSeq) else 1
-        raise ManifestError(f"{file}:{line}", "", f"is {what}, not a Kubernetes object (apiVersion, kind, metadata)")
-    if document.get("kind") == "List" and isinstance(document.get("items"), CommentedSeq):
+        raise ManifestError(f"{file}:{line}", "", f"is {what}, {NO_OBJECT}")
+    kind = str(document.get("kind", ""))
+    if kind.endswith("List") and isinstance(document.get("items"), CommentedSeq):
         for item in document["items"]:
+            if kind != "List" and isinstance(item, CommentedMap):  # of a PodList the items need not say what they are
+                item.setdefault("apiVersion", document.get("apiVersion"))
+                item.setdefault("kind", kind.removesuffix("List"))
             yield from _sources(item, file)
         return
     lines: dict[FieldPath, int] = {}
     body = _plain(document, (), lines, file)
     source = Source(body, file, document.lc.line + 1, lines)
-    if body.get("kind") not in _FREE_TEXT:
+    if kind not in _FREE_TEXT:
         for path, text in _texts(body, ()):
             if _HELM.search(text):
                 raise ManifestError(source.where(path), subject_of(body), _HELM_FIX)

@@ -1,32 +1,34 @@
 """The program in the pod: serves listeners that say which pod they are, and tries connections when asked.
 
-Standard library only, Python 3.11, one file: it is copied into an image as it is.
+Standard library only, Python 3.8, one file: it is copied into an image, or sent to a container that has Python.
 
-``agent.py serve --tcp 8080 --udp 8080 --http 8000``
-    listens until it is ended. A TCP connection is told ``harness-prober POD`` at once, a datagram is answered with it,
-    a GET of any path gets 200 with it.
+``agent.py serve --tcp 8080 --udp 8080 --sctp 8080 --http 8000 [--shared] [--until-eof]``
+    says in one JSON line what it serves (for port 0 one that is free; ``"left_out"`` is what this kernel does not have)
+    and listens until it is ended, with ``--until-eof`` until its input ends; with ``--shared`` on ports on which others
+    of the same user may listen, too, any of which answers. A TCP or SCTP connection is told ``harness-prober POD`` at
+    once, a datagram and a GET of any path are answered with it.
 ``agent.py drive``
     says hello, then reads one JSON object a line and answers each with one line that carries the same ``id``; ends at
     the end of its input. ``agent.py ask JSON`` answers one request and ends.
 
 Requests, and what answers them beside the ``id`` (seconds throughout):
 
-``{"id": 1, "probe": [["10.0.0.1", 80, "tcp"], …], "deadline": 0.3}``
-    ``"verdicts": [[kind, pod, seconds, detail], …]`` in the order of the targets, and the ``"deadline"`` it came to
+``{"id": 1, "probe": [["10.0.0.1", 80, "TCP"], …], "deadline": 0.3}``
+    ``"verdicts": [[kind, pod, seconds, detail], …]`` in the order of the targets, and the ``"deadline"`` it came to.
+    A fourth word ``"dns"`` in a UDP target sends a DNS query, which others than our listeners answer, too.
 ``{"id": 2, "resolve": "name", "deadline": 5}``
     ``"addresses": […]``, or ``"failed"``: why
-``{"id": 3, "http": ["10.0.0.1", 80, "host", "/path"], "deadline": 5}``
-    ``"status"`` and ``"body"``, or ``"failed"``: why
 anything else
     ``"error"``: why
 """
+
+from __future__ import annotations
 
 import argparse
 import concurrent.futures
 import contextlib
 import errno
-import http.client
-import http.server
+import functools
 import ipaddress
 import itertools
 import json
@@ -37,25 +39,39 @@ import select
 import socket
 import struct
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any
+
+    Answer = tuple[str, str, float, str]  # kind, pod, seconds, detail
+    Target = tuple[str, int, str, str]  # address or name, port, protocol, what it speaks
 
 GREETING = "harness-prober"
-VERSION = 1
+VERSION = 2
 
-# linux/in.h and linux/errqueue.h: Python's socket module does not have them.
-IP_RECVERR = 11
-IPV6_RECVERR = 25
+# linux/in.h, linux/errqueue.h, linux/tcp.h, asm/socket.h: Python's socket module does not have them.
+RECVERR = {socket.AF_INET: (socket.IPPROTO_IP, 11), socket.AF_INET6: (socket.IPPROTO_IPV6, 25)}
 EXTENDED_ERROR = struct.Struct("=IBBBBII")  # struct sock_extended_err: errno, origin, type, code, pad, info, data
 ORIGIN_ICMP = 2
 ORIGIN_ICMP6 = 3
+TCP_INFO = struct.Struct("=68xI28xI")  # struct tcp_info: tcpi_rtt in microseconds, tcpi_total_retrans
+SO_TIMESTAMPNS = 35
+TIMESPEC = struct.Struct("@ll")
 # (origin, type, code) of "administratively prohibited": RFC 1812 5.2.7.1 and RFC 4443 3.1.
 PROHIBITED = {(ORIGIN_ICMP, 3, 9), (ORIGIN_ICMP, 3, 10), (ORIGIN_ICMP, 3, 13)} | {
     (ORIGIN_ICMP6, 1, code) for code in (1, 5, 6)
 }
 
+KINDS = {
+    "TCP": (socket.SOCK_STREAM, socket.IPPROTO_TCP),
+    "UDP": (socket.SOCK_DGRAM, socket.IPPROTO_UDP),
+    "SCTP": (socket.SOCK_STREAM, 132),
+}
+LISTENERS = {"tcp": "TCP", "udp": "UDP", "sctp": "SCTP", "http": "TCP"}
+NOT_IN_THIS_KERNEL = {errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT}
 KIND_OF_ERRNO = {
     errno.ECONNREFUSED: "refused",
     errno.ECONNRESET: "reset",
@@ -66,14 +82,24 @@ KIND_OF_ERRNO = {
     errno.ENETUNREACH: "no_route",
 }
 
-# A slow allow must not be read as a deny: a round lasts ten times its slowest connect, and never under 50 ms.
+# A slow allow must not be read as a deny: a round lasts ten times its slowest connect, and never under 50 ms. What
+# answers a datagram is a program, that has to get a processor: the others may take three times as long as the slowest.
 SHORTEST_ROUND = 0.05
-SLOWEST_TIMES = 10
 LONGEST_ROUND = 60.0
+SLOWEST_TIMES = 10
+DATAGRAM_TIMES = 3
 NAME_WAIT = 0.25  # for the greeting of a connection that is already made: others than our listeners never send it
-GREETING_BYTES = 300
+GREETING_BYTES = 512
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger
+STREAM_EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLET
+DATAGRAM_EVENTS = select.EPOLLIN | select.EPOLLET
 
-Answer = tuple[str, str, float, str]
+# A query that every server answers by itself: most names it would ask another for, which may be out of reach, and then
+# it says nothing. So this one is of a version of EDNS that does not exist, to which the answer is BADVERS (RFC 6891,
+# 6.1.3), and asks for version.bind in class CHAOS, which is local, too, to those that do not look at the version.
+DNS_HEADER = struct.Struct("!HBBHHHH")
+DNS_QUESTION = b"\x07version\x04bind\x00\x00\x10\x00\x03" + b"\x00\x00\x29\x04\xd0\x00\x01\x00\x00\x00\x00"
+DNS_ANSWERS = 0x80
 
 
 def pod_name() -> str:
@@ -92,7 +118,7 @@ def greeted_by(received: bytes) -> str:
     return words[1] if len(words) == 2 and words[0] == GREETING else ""  # noqa: PLR2004 -- the word and the name
 
 
-# ---------------------------------------------------------------------------------------------------------- probing
+# --- probing
 
 
 def fresh_ports() -> Iterator[int]:
@@ -103,20 +129,18 @@ def fresh_ports() -> Iterator[int]:
     return itertools.chain(ports[start:], itertools.cycle(ports))
 
 
-@dataclass
 class Attempt:
-    """One connection that is being tried."""
+    """One connection that is being tried. ``payload`` is the datagram that is sent; a stream waits to be greeted."""
 
-    index: int
-    socket: socket.socket
-    began: float
-    connected_after: float | None = None
-    received: bytes = field(default=b"")
+    __slots__ = ("began", "connected_after", "index", "payload", "received", "socket")
 
-    @property
-    def is_tcp(self) -> bool:
-        """Whether it is a stream."""
-        return self.socket.type == socket.SOCK_STREAM
+    def __init__(self, index: int, opened: socket.socket, began: float, payload: bytes) -> None:
+        self.index = index
+        self.socket = opened
+        self.began = began
+        self.payload = payload
+        self.connected_after: float | None = None
+        self.received = b""
 
     def failed(self, number: int) -> Answer:
         """The verdict on an error that the kernel reported."""
@@ -132,88 +156,116 @@ class Attempt:
         with contextlib.suppress(OSError):
             _, ancillary, _, _ = self.socket.recvmsg(1, 512, socket.MSG_ERRQUEUE)
             for level, kind, data in ancillary:
-                if (level, kind) in {(socket.IPPROTO_IP, IP_RECVERR), (socket.IPPROTO_IPV6, IPV6_RECVERR)}:
+                if (level, kind) in RECVERR.values():
                     _, origin, type_, code, _, _, _ = EXTENDED_ERROR.unpack_from(data)
                     if origin in {ORIGIN_ICMP, ORIGIN_ICMP6}:
                         return origin, type_, code
         return None
 
+    # When this program notices an event says how busy the machine is. How long it took, the kernel knows.
+
+    def handshake_seconds(self, noticed: float) -> float:
+        """How long a TCP connection took to come up; ``noticed`` where the kernel does not say."""
+        with contextlib.suppress(OSError, struct.error):
+            told = self.socket.getsockopt(socket.SOL_TCP, socket.TCP_INFO, TCP_INFO.size)
+            microseconds, repeated = TCP_INFO.unpack(told)
+            if microseconds and not repeated:
+                return min(noticed, float(microseconds / 1e6))
+        return noticed
+
+    def answer_seconds(self, noticed: float, ancillary: list[tuple[int, int, bytes]]) -> float:
+        """How long a datagram took to be answered, by when the answer was received."""
+        for _, _, data in ancillary:  # a time stamp, and nothing else was asked for
+            seconds, nanoseconds = TIMESPEC.unpack(data)
+            since = time.time() - float(seconds) - float(nanoseconds) / 1e9
+            return min(noticed, max(0.0, noticed - since))
+        return noticed
+
 
 class Round:
-    """Tries all targets at once. Each is [address or name, port, "tcp" or "udp"]."""
+    """Tries all targets at once.
 
-    def __init__(self, targets: Sequence[tuple[str, int, str]], deadline: float, ports: Iterator[int]) -> None:
-        self.deadline = max(deadline, SHORTEST_ROUND)
+    It is over when every target has its verdict, or nothing more can come: ``deadline`` seconds after the last attempt
+    was begun, which is lengthened to ten times the slowest connect. Without a single connect there is nothing to
+    measure by: then ``usual`` counts, the slowest connect of the round before. The first round of a prober that is
+    denied everything has neither. So whoever asks adds a target that certainly answers, and asks again before believing
+    a denial that is a surprise.
+    """
+
+    def __init__(self, targets: Sequence[Target], deadline: float, ports: Iterator[int], usual: float = 0.0) -> None:
+        self.slowest = 0.0
+        self.deadline = 0.0
+        self._lengthen(max(deadline, SHORTEST_ROUND, SLOWEST_TIMES * usual))
         self._targets = targets
         self._ports = ports
         self._answers: list[Answer | None] = [None] * len(targets)
         self._pending: dict[int, Attempt] = {}
+        self._unnamed = 0  # how many of them are connected, and were told no name yet
+        self._unnamed_since = 0.0
         self._poll = select.epoll()
 
     def run(self) -> list[Answer]:
-        """The verdicts, in the order of the targets: kind, pod, seconds, detail."""
+        """The verdicts, in the order of the targets."""
         addresses = self._resolve()
         try:
-            for index, (host, port, protocol) in enumerate(self._targets):
+            for index, (host, port, protocol, speaks) in enumerate(self._targets):
                 if self._answers[index] is None:
-                    self._start(index, addresses.get(host, host), port, protocol)
-            self._wait()
+                    self._start(index, addresses.get(host, host), port, protocol, speaks)
+            self._wait(time.monotonic())
         finally:
             for attempt in list(self._pending.values()):
-                self._finish(attempt, self._unanswered(attempt))
+                silent = ("timed_out", "", time.monotonic() - attempt.began, "")
+                after = attempt.connected_after
+                self._finish(attempt, silent if after is None else ("connected", "", after, "no greeting"))
             self._poll.close()
         return [answer or ("could_not_run", "", 0.0, "no verdict") for answer in self._answers]
 
     def _resolve(self) -> dict[str, str]:
         """Addresses of the targets that are names; those without get their verdict here."""
-        names = {host for host, _, _ in self._targets if not is_address(host)}
+        names = {target[0] for target in self._targets if not is_address(target[0])}
         if not names:
             return {}
         found = resolve_all(sorted(names), max(self.deadline, 5.0))
-        for index, (host, _, _) in enumerate(self._targets):
-            if isinstance(failure := found.get(host), str):
+        for index, target in enumerate(self._targets):
+            failure = found.get(target[0])
+            if isinstance(failure, str):
                 self._answers[index] = ("dns_failed", "", 0.0, failure)
         return {name: addresses[0] for name, addresses in found.items() if not isinstance(addresses, str)}
 
-    def _start(self, index: int, address: str, port: int, protocol: str) -> None:
+    def _start(self, index: int, address: str, port: int, protocol: str, speaks: str) -> None:
         """Begin one attempt; what fails at once has its verdict."""
         began = time.monotonic()
         try:
             opened = self._open(address, protocol)
         except OSError as error:
-            self._answers[index] = ("could_not_run", "", 0.0, f"socket: {error}")
+            kind = "untested" if error.errno in NOT_IN_THIS_KERNEL else "could_not_run"
+            self._answers[index] = (kind, "", 0.0, f"socket: {error}")
             return
-        attempt = Attempt(index, opened, began)
+        payload = b"" if protocol != "UDP" else dns_query() if speaks == "dns" else b"?"
+        attempt = self._pending[opened.fileno()] = Attempt(index, opened, began, payload)
         try:
             number = opened.connect_ex((address, port))
-            if not number and not attempt.is_tcp:
-                opened.send(b"?")
+            if payload and not number:
+                opened.send(payload)
         except (OverflowError, ValueError, socket.gaierror) as error:
-            opened.close()
-            self._answers[index] = ("could_not_run", "", 0.0, str(error))
+            self._finish(attempt, ("could_not_run", "", 0.0, str(error)))
             return
         except OSError as error:
             number = error.errno or errno.EIO
-        if number not in {0, errno.EINPROGRESS}:
-            self._answers[index] = attempt.failed(number)
-            opened.close()
-            return
-        self._pending[opened.fileno()] = attempt
-        self._poll.register(opened, select.EPOLLOUT if attempt.is_tcp else select.EPOLLIN)
+        if number in (0, errno.EINPROGRESS):
+            # Edge-triggered: connected and greeted are two edges of one registration.
+            self._poll.register(opened, DATAGRAM_EVENTS if payload else STREAM_EVENTS)
+        else:
+            self._finish(attempt, attempt.failed(number))
 
     def _open(self, address: str, protocol: str) -> socket.socket:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        kind = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}[protocol]
-        opened = socket.socket(family, kind)
-        opened.settimeout(0)
-        if family == socket.AF_INET:
-            opened.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
-        else:
-            opened.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, 1)
-        if kind == socket.SOCK_STREAM:
-            # Closed by a reset: thousands of probes a second leave no TIME_WAIT behind.
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        kind, number = KINDS[protocol]
+        opened = socket.socket(family, kind | socket.SOCK_NONBLOCK, number)
+        opened.setsockopt(*RECVERR[family], 1)
+        if protocol != "UDP":
             return opened
+        opened.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         for port in itertools.islice(self._ports, 1000):
             with contextlib.suppress(OSError):
                 opened.bind(("", port))
@@ -221,77 +273,97 @@ class Round:
         opened.close()
         raise OSError(errno.EADDRNOTAVAIL, "no free source port")
 
-    def _wait(self) -> None:
+    def _wait(self, last_start: float) -> None:
         """Collect verdicts until all are in or the round is over."""
-        began = time.monotonic()
         while self._pending:
-            now = time.monotonic()
-            for attempt in list(self._pending.values()):
-                since = attempt.connected_after
-                if since is not None and now >= attempt.began + since + NAME_WAIT:
-                    self._finish(attempt, ("connected", "", since, "no greeting"))
-            ends = [began + self.deadline] + [
-                attempt.began + attempt.connected_after + NAME_WAIT
-                for attempt in self._pending.values()
-                if attempt.connected_after is not None
-            ]
-            if now >= ends[0] and len(ends) == 1:
+            end = 0.0
+            if len(self._pending) > self._unnamed:
+                end = last_start + self.deadline
+            if self._unnamed:
+                end = max(end, self._unnamed_since + NAME_WAIT)
+            left = end - time.monotonic()
+            happened = self._poll.poll(max(0.0, left))
+            for descriptor, events in happened:
+                self._advance(self._pending[descriptor], events)
+            # What came while this program was kept waiting for a processor counts: only an empty look is the end.
+            if left <= 0 and not happened:
                 return
-            left = max(0.0, (min(ends) if now < ends[0] else min(ends[1:])) - now)
-            for descriptor, _ in self._poll.poll(left):
-                self._advance(self._pending[descriptor])
 
-    def _advance(self, attempt: Attempt) -> None:
+    def _advance(self, attempt: Attempt, events: int) -> None:
         """Something happened to an attempt."""
         after = time.monotonic() - attempt.began
-        number = attempt.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if number:
-            self._finish(attempt, attempt.failed(number))
-        elif attempt.is_tcp and attempt.connected_after is None:
-            attempt.connected_after = after
-            self.deadline = min(LONGEST_ROUND, max(self.deadline, SLOWEST_TIMES * after))
-            self._poll.modify(attempt.socket, select.EPOLLIN)
-        else:
-            self._receive(attempt, after)
-
-    def _receive(self, attempt: Attempt, after: float) -> None:
-        """Read the greeting, or what came in its place."""
+        if events & select.EPOLLERR:
+            number = attempt.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if number:
+                self._finish(attempt, attempt.failed(number))
+                return
         try:
-            received = attempt.socket.recv(GREETING_BYTES)
+            received, ancillary, _, _ = attempt.socket.recvmsg(GREETING_BYTES, 64)
         except BlockingIOError:
+            if not attempt.payload and attempt.connected_after is None:
+                self._connected(attempt, after)
             return
         except OSError as error:
             self._finish(attempt, attempt.failed(error.errno or errno.EIO))
             return
+        if attempt.payload:
+            after = attempt.answer_seconds(after, ancillary)
+            self._lengthen(DATAGRAM_TIMES * after)
+            self._finish(attempt, ("connected", *answered_by(attempt.payload, received, after)))
+            return
+        if attempt.connected_after is None:
+            self._connected(attempt, after)
         attempt.received += received
-        ended = not attempt.is_tcp or not received or len(attempt.received) >= GREETING_BYTES
-        if ended or attempt.received.endswith(b"\n"):
-            seconds = after if attempt.connected_after is None else attempt.connected_after
+        if not received or len(attempt.received) >= GREETING_BYTES or attempt.received.endswith(b"\n"):
             peer = greeted_by(attempt.received)
-            self._finish(attempt, ("connected", peer, seconds, "" if peer else "no greeting"))
+            self._finish(attempt, ("connected", peer, attempt.connected_after or 0.0, "" if peer else "no greeting"))
 
-    def _unanswered(self, attempt: Attempt) -> Answer:
-        if attempt.connected_after is not None:
-            return "connected", "", attempt.connected_after, "no greeting"
-        return "timed_out", "", time.monotonic() - attempt.began, ""
+    def _connected(self, attempt: Attempt, after: float) -> None:
+        """A stream came up: what it took is what others may take."""
+        self._unnamed += 1
+        self._unnamed_since = attempt.began + after
+        if SLOWEST_TIMES * after > SHORTEST_ROUND:  # else it makes no difference
+            after = attempt.handshake_seconds(after)
+        attempt.connected_after = after
+        self.slowest = max(self.slowest, after)
+        self._lengthen(SLOWEST_TIMES * self.slowest)
+
+    def _lengthen(self, seconds: float) -> None:
+        self.deadline = min(LONGEST_ROUND, max(self.deadline, seconds))
 
     def _finish(self, attempt: Attempt, answer: Answer) -> None:
         del self._pending[attempt.socket.fileno()]
-        self._poll.unregister(attempt.socket)
-        attempt.socket.close()
+        if attempt.connected_after is not None:
+            self._unnamed -= 1
+            # Closed by a reset: thousands of probes a second leave no TIME_WAIT behind.
+            attempt.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        attempt.socket.close()  # which takes it out of the poll, too
         self._answers[attempt.index] = answer
 
 
-# ------------------------------------------------------------------------------------------------------ names, HTTP
+def dns_query() -> bytes:
+    """A query of its own id, which no other answer carries."""
+    return DNS_HEADER.pack(random.randrange(1 << 16), 0, 0, 1, 0, 0, 1) + DNS_QUESTION  # noqa: S311 -- not secret
 
 
+def answered_by(payload: bytes, received: bytes, seconds: float) -> tuple[str, float, str]:
+    """Pod, seconds and detail of a datagram that came back. Whatever it holds, it came from where ours went."""
+    peer = greeted_by(received)
+    if peer or payload == b"?":
+        return peer, seconds, "" if peer else "no greeting"
+    is_answer = len(received) >= DNS_HEADER.size and received[:2] == payload[:2] and received[2] & DNS_ANSWERS
+    return "", seconds, "DNS" if is_answer else "neither a greeting nor a DNS answer"
+
+
+# --- names, HTTP
+
+
+@functools.lru_cache(None)  # every round has the same ones again
 def is_address(host: str) -> bool:
     """Whether it is an IP address and no name."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+    with contextlib.suppress(ValueError):
+        return bool(ipaddress.ip_address(host))
+    return False
 
 
 def resolve_all(names: Sequence[str], deadline: float) -> dict[str, list[str] | str]:
@@ -302,150 +374,181 @@ def resolve_all(names: Sequence[str], deadline: float) -> dict[str, list[str] | 
     found: dict[str, list[str] | str] = {}
     for name, future in futures.items():
         if not future.done():
+            future.cancel()
             found[name] = f"no answer in {deadline:g} s"
-        elif error := future.exception():
-            found[name] = str(error)
-        else:
-            found[name] = list(dict.fromkeys(str(entry[4][0]) for entry in future.result()))
-    pool.shutdown(wait=False, cancel_futures=True)
+            continue
+        error = future.exception()
+        found[name] = str(error) if error else list(dict.fromkeys(str(entry[4][0]) for entry in future.result()))
+    pool.shutdown(wait=False)
     return found
 
 
-def fetch(address: str, port: int, host: str, path: str, deadline: float) -> dict[str, object]:
-    """GET ``path`` with the Host header ``host``: status and the first 64 KiB of the body, or why it failed."""
-    connection = http.client.HTTPConnection(address, port, timeout=deadline)
-    try:
-        connection.request("GET", path, headers={"Host": host, "Connection": "close"})
-        response = connection.getresponse()
-        return {"status": response.status, "body": response.read(65536).decode(errors="replace")}
-    except (OSError, http.client.HTTPException) as error:
-        return {"failed": f"{type(error).__name__}: {error}"}
-    finally:
-        connection.close()
+# --- requests
 
 
-# --------------------------------------------------------------------------------------------------------- requests
+class Agent:
+    """Answers requests, one after another. What outlives a round is kept here."""
 
+    def __init__(self) -> None:
+        self._ports = fresh_ports()
+        self._usual = 0.0
 
-def answer(line: str, ports: Iterator[int]) -> dict[str, object]:
-    """The answer to one request line; never raises for what the line holds."""
-    request: object = None
-    try:
-        request = json.loads(line)
-        if not isinstance(request, dict):
-            raise TypeError("a request is a JSON object")  # noqa: TRY301 -- one place makes the answer
-        body = act(request, ports)
-    except (ValueError, TypeError, KeyError) as error:
-        body = {"error": f"bad request: {type(error).__name__}: {error}"}
-    return {"id": request.get("id") if isinstance(request, dict) else None, **body}
+    def answer(self, line: str | bytes) -> dict[str, Any]:
+        """The answer to one request line; never raises for what the line holds."""
+        request: Any = None
+        try:
+            request = json.loads(line)
+            if not isinstance(request, dict):
+                raise TypeError("a request is a JSON object")  # noqa: TRY301 -- one place makes the answer
+            body = self._act(request, float(request.get("deadline", 5.0)))
+        except (ValueError, TypeError, KeyError) as error:
+            body = {"error": f"bad request: {type(error).__name__}: {error}"}
+        return {"id": request.get("id") if isinstance(request, dict) else None, **body}
 
-
-def act(request: dict[str, object], ports: Iterator[int]) -> dict[str, object]:
-    """Do what a request asks."""
-    deadline = float(str(request.get("deadline", 5.0)))
-    match request:
-        case {"probe": list(targets)}:
-            probing = Round([checked(*target) for target in targets], deadline, ports)
-            return {"verdicts": probing.run(), "deadline": probing.deadline}
-        case {"resolve": str(name)}:
-            found = resolve_all([name], deadline)[name]
+    def _act(self, request: dict[str, Any], deadline: float) -> dict[str, Any]:
+        if "probe" in request:
+            probing = Round([checked(*target) for target in request["probe"]], deadline, self._ports, self._usual)
+            verdicts = [(kind, pod, round(seconds, 6), detail) for kind, pod, seconds, detail in probing.run()]
+            self._usual = probing.slowest or self._usual
+            return {"verdicts": verdicts, "deadline": probing.deadline}
+        if "resolve" in request:
+            found = resolve_all([str(request["resolve"])], deadline)[str(request["resolve"])]
             return {"failed": found} if isinstance(found, str) else {"addresses": found}
-        case {"http": [str(address), int(port), str(host), str(path)]}:
-            return fetch(address, port, host, path, deadline)
-    raise ValueError("neither probe, resolve nor http")
+        raise ValueError("neither probe nor resolve")
 
 
-def checked(host: str, port: int, protocol: str) -> tuple[str, int, str]:
+def checked(host: str, port: int, protocol: str, speaks: str = "") -> Target:
     """A target as it must be; ValueError says what is wrong."""
-    if protocol not in {"tcp", "udp"}:
-        raise ValueError(f"protocol {protocol!r} is neither tcp nor udp")
-    return str(host), int(port), protocol
+    if protocol not in KINDS:
+        raise ValueError(f"protocol {protocol!r} is none of {', '.join(KINDS)}")
+    if speaks and (protocol, speaks) != ("UDP", "dns"):
+        raise ValueError(f"{speaks!r} cannot be spoken over {protocol}")
+    return str(host), int(port), protocol, speaks
 
 
-def say(message: dict[str, object]) -> None:
+def say(message: dict[str, Any]) -> None:
     """Write one line to whoever started us."""
-    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.write(json.dumps(message, separators=(",", ":")) + "\n")
     sys.stdout.flush()
 
 
 def drive() -> None:
     """Answer requests from standard input until it ends."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    ports = fresh_ports()
+    agent = Agent()
     say({"hello": VERSION, "pod": pod_name()})
-    for line in sys.stdin:
-        say(answer(line, ports))
+    for line in sys.stdin.buffer:
+        say(agent.answer(line))
     os._exit(0)  # a name look-up without an answer would hold the process in its thread
 
 
-# ---------------------------------------------------------------------------------------------------------- serving
+# --- serving
 
 
-def listen(kind: socket.SocketKind, port: int) -> socket.socket:
-    """A socket on all addresses, of both families where the node has both."""
-    family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
-    listening = socket.socket(family, kind)
-    if family == socket.AF_INET6:
-        listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-    if kind == socket.SOCK_STREAM:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind(("", port))
-    if kind == socket.SOCK_STREAM:
-        listening.listen(4096)
-    return listening
+class Server:
+    """All listeners in one loop: what accepts thousands of connections a second has no time for threads."""
+
+    def __init__(self, *, shared: bool) -> None:
+        self._shared = shared  # whether others may listen on the same ports
+        self.ports: dict[str, list[int]] = {what: [] for what in LISTENERS}
+        self._greeting = greeting()
+        self._poll = select.epoll()
+        self._on: dict[int, Callable[[], None]] = {}
+
+    def listen(self, what: str, port: int) -> None:
+        """Listen on all addresses, of both families where the node has both. Raises OSError."""
+        family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
+        kind, number = KINDS[LISTENERS[what]]
+        listening = socket.socket(family, kind, number)
+        if family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        if kind == socket.SOCK_STREAM:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        elif family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        if self._shared:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listening.bind(("", port))
+        if kind == socket.SOCK_STREAM:
+            listening.listen(4096)
+        listening.setblocking(False)  # noqa: FBT003 -- the socket module's own signature
+        self.ports[what].append(listening.getsockname()[1])
+        act = {"udp": self._echo, "http": self._receive_http}.get(what, self._greet)
+        self.register(listening.fileno(), functools.partial(act, listening))
+
+    def run(self) -> None:
+        """Answer until the process is ended."""
+        while True:
+            for descriptor, _ in self._poll.poll():
+                self._on[descriptor]()
+
+    def register(self, descriptor: int, act: Callable[[], None]) -> None:
+        """Do this whenever there is something to read."""
+        self._on[descriptor] = act
+        self._poll.register(descriptor, select.EPOLLIN)
+
+    def _accepted(self, listening: socket.socket) -> Iterator[socket.socket]:
+        """Who waits at the door; a bounded number, so that the other listeners get their turn."""
+        for _ in range(256):
+            try:
+                connection, _ = listening.accept()
+            except OSError:  # nobody waits, or who did is gone
+                return
+            yield connection
+
+    def _greet(self, listening: socket.socket) -> None:
+        for connection in self._accepted(listening):
+            with contextlib.suppress(OSError):
+                connection.send(self._greeting)
+            connection.close()
+
+    def _echo(self, listening: socket.socket) -> None:
+        """Greet senders of datagrams, each from the address that it sent to: a host may have several."""
+        for _ in range(256):
+            try:
+                _, ancillary, _, sender = listening.recvmsg(2048, 128)
+                # struct in6_pktinfo: an address, and an interface, which routing shall choose anew.
+                back = [(level, kind, data[:16] + bytes(4)) for level, kind, data in ancillary]
+                listening.sendmsg([self._greeting], back, 0, sender)
+            except BlockingIOError:
+                return
+            except OSError:  # what an earlier answer met, such as a sender that is gone
+                continue
+
+    def _receive_http(self, listening: socket.socket) -> None:
+        for connection in self._accepted(listening):
+            connection.setblocking(False)  # noqa: FBT003 -- the same
+            self.register(connection.fileno(), functools.partial(self._answer_http, connection, bytearray()))
+
+    def _answer_http(self, connection: socket.socket, head: bytearray) -> None:
+        """Read on until the head of a request is complete, answer it, and close."""
+        with contextlib.suppress(OSError):
+            received = connection.recv(65536)
+            head += received
+            if received and b"\r\n\r\n" not in head and len(head) < 65536:  # noqa: PLR2004 -- as http.server bounds it
+                return
+            status = "200 OK" if head.startswith(b"GET ") else "501 Not Implemented"
+            about = f"Content-Type: text/plain\r\nContent-Length: {len(self._greeting)}\r\nConnection: close"
+            connection.send(f"HTTP/1.1 {status}\r\n{about}\r\n\r\n".encode() + self._greeting)
+        del self._on[connection.fileno()]
+        connection.close()
 
 
-def serve_tcp(listening: socket.socket) -> None:
-    """Greet every connection."""
-    while True:
-        connection, _ = listening.accept()
-        with connection, contextlib.suppress(OSError):
-            connection.send(greeting())
-
-
-def serve_udp(listening: socket.socket) -> None:
-    """Greet every datagram's sender."""
-    while True:
-        with contextlib.suppress(OSError):  # what an earlier answer met, such as a sender that is gone
-            _, sender = listening.recvfrom(2048)
-            listening.sendto(greeting(), sender)
-
-
-class Greeter(http.server.BaseHTTPRequestHandler):
-    """Answers any GET with the greeting."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        """200 with the greeting as text."""
-        body = greeting()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/plain")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *arguments: object) -> None:
-        """Probes are many and tell nothing."""
-
-
-def serve(tcp: Sequence[int], udp: Sequence[int], http_: Sequence[int]) -> None:
-    """Listen on all ports, say so, and answer until the process is ended."""
-    threads = [
-        *(threading.Thread(target=serve_tcp, args=(listen(socket.SOCK_STREAM, port),)) for port in tcp),
-        *(threading.Thread(target=serve_udp, args=(listen(socket.SOCK_DGRAM, port),)) for port in udp),
-        *(
-            threading.Thread(target=http.server.ThreadingHTTPServer(("", port), Greeter).serve_forever)
-            for port in http_
-        ),
-    ]
-    for thread in threads:
-        thread.daemon = True
-        thread.start()
-    say({"serving": pod_name(), "tcp": tcp, "udp": udp, "http": http_})
-    threading.Event().wait()
+def serve(ports: dict[str, list[int]], *, shared: bool, until_eof: bool) -> None:
+    """Listen on all ports, say so, and answer."""
+    server = Server(shared=shared)
+    left_out = {}
+    for what, wanted in ports.items():
+        for port in wanted:
+            try:
+                server.listen(what, port)
+            except OSError as error:
+                if error.errno not in NOT_IN_THIS_KERNEL:
+                    sys.exit(f"cannot listen on {what} port {port}: {error}")
+                left_out[what] = str(error)
+    if until_eof:
+        server.register(0, lambda: None if os.read(0, 4096) else os._exit(0))
+    say({"serving": pod_name(), **server.ports, **({"left_out": left_out} if left_out else {})})
+    server.run()
 
 
 def main() -> None:
@@ -453,19 +556,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Probes connections from a pod, and answers probes.")
     commands = parser.add_subparsers(dest="command", required=True)
     serving = commands.add_parser("serve", help="listen, and say which pod this is")
-    for protocol in ("tcp", "udp", "http"):
-        serving.add_argument(f"--{protocol}", type=int, action="append", default=[], metavar="PORT")
+    for what in LISTENERS:
+        serving.add_argument(f"--{what}", type=int, action="append", default=[], metavar="PORT")
+    serving.add_argument("--shared", action="store_true", help="leave room on the ports for others that do so, too")
+    serving.add_argument("--until-eof", action="store_true", help="end with the standard input")
     commands.add_parser("drive", help="answer requests, one JSON object a line")
     commands.add_parser("ask", help="answer one request").add_argument("request")
     chosen = parser.parse_args()
-    match chosen.command:
-        case "serve":
-            serve(chosen.tcp, chosen.udp, chosen.http)
-        case "drive":
-            drive()
-        case "ask":
-            say(answer(chosen.request, fresh_ports()))
-            os._exit(0)  # as in drive
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # as many sockets at once as this process may have
+    if chosen.command == "serve":
+        ports = {what: vars(chosen)[what] for what in LISTENERS}
+        serve(ports, shared=chosen.shared, until_eof=chosen.until_eof)
+    elif chosen.command == "drive":
+        drive()
+    else:
+        say(Agent().answer(chosen.request))
+        os._exit(0)  # as in drive
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import fcntl
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from io import StringIO
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from harness.clusters.lease import Lease
 from harness.clusters.pool import acquire, alone_with, join, known, leave
 from harness.clusters.provider import Cluster
 from harness.errors import ClusterError, UsageError
+from harness.kube import leftovers
 from harness.kube.kubectl import Kubectl
 from harness.settings import Settings, gather
 from harness.timeline import Timeline
@@ -71,6 +72,19 @@ class FolderProvider:
     def sweep(self) -> list[str]:
         self.log.append("sweep")
         return []
+
+
+@pytest.fixture(autouse=True)
+def cleared(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The runs whose leavings were removed from a cluster, call by call. There was a Pod each."""
+    found: list[list[str]] = []
+
+    def clear(_kubectl: Kubectl, runs: Collection[str]) -> list[str]:
+        found.append(list(runs))
+        return [f"pod {run}" for run in runs]
+
+    monkeypatch.setattr(leftovers, "clear", clear)
+    return found
 
 
 @pytest.fixture
@@ -144,6 +158,41 @@ def test_a_kept_cluster_stays_and_is_joined_later(
     assert "delete one" not in provider.log
     [one] = known(settings.paths, provider)
     assert (one.name, one.running, one.kept, one.held) == ("one", True, True, False)
+
+
+def test_what_ended_runs_left_on_a_kept_cluster_is_removed_when_it_is_joined_and_told(
+    settings: Settings, provider: FolderProvider, cleared: list[list[str]]
+) -> None:
+    said = StringIO()
+    for run, runs in (("a", []), ("b", [["a"]])):
+        one = settings.with_cluster("one", keep=True).model_copy(update={"run_id": run})
+        with acquire(one, Timeline(said), provider):
+            assert cleared == runs
+    assert said.getvalue().count("left by dead runs, removed") == 1
+    assert said.getvalue().rstrip().endswith("s  pod a")
+
+
+def test_nothing_of_a_run_that_lives_is_removed(
+    settings: Settings, provider: FolderProvider, timeline: Timeline, cleared: list[list[str]]
+) -> None:
+    with (
+        acquire(settings, timeline, provider),
+        acquire(settings.model_copy(update={"run_id": "other"}), timeline, provider),
+    ):
+        pass
+    assert cleared == []
+
+
+def test_of_a_clusters_lock_nothing_is_left_once_it_is_gone(
+    settings: Settings, provider: FolderProvider, timeline: Timeline
+) -> None:
+    locks = settings.paths.cluster_lock("one").parent
+    locks.mkdir(parents=True)
+    for name in ("killed", "begun"):
+        settings.paths.cluster_lock(name).touch()
+    with alone_with(settings.paths, "begun", timeline), acquire(settings, timeline, provider):
+        assert sorted(file.name for file in locks.iterdir()) == ["begun.lock", "one.lock"]
+    assert list(locks.iterdir()) == []
 
 
 def test_a_failed_creation_leaves_nothing(settings: Settings, provider: FolderProvider, timeline: Timeline) -> None:

@@ -1,6 +1,6 @@
 """The logic of the canary's flip, against a cluster that is made up; real ones are in tests/live."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import pytest
@@ -12,13 +12,19 @@ from harness.kube.client import Api, ApiError, ApiUnreachable
 
 Enforcer = Callable[[bool, int], bool]
 """Whether the pair connects, by whether the policy is there and how many times it was asked since that changed."""
+PORTS = (readiness.PROBED_PORT, readiness.HTTP_PORT)
 
 
 class MadeUpCluster:
-    """An API with one pod and a place for one policy, and a probe that connects as its enforcer says."""
+    """An API with one pod and a place for one policy, and a probe that connects as its enforcer says.
 
-    def __init__(self, enforcer: Enforcer) -> None:
+    On the port that the policy allows it connects as ``control`` says, by default always.
+    """
+
+    def __init__(self, enforcer: Enforcer, control: Enforcer = lambda _policy, _asked: True) -> None:
         self._enforcer = enforcer
+        self._control = control
+        self.waited: list[float] = []
         self.policy: dict[str, Any] | None = None
         self.events: list[str] = []
         self._asked = 0
@@ -41,10 +47,13 @@ class MadeUpCluster:
     def resolves(self, name: str) -> bool:
         raise AssertionError(f"the flip has no business with DNS, but asked for {name}")
 
-    def connects(self, address: str, port: int, seconds: float) -> bool:
-        assert (address, port, seconds) == ("10.244.0.9", readiness.PORT, readiness.CONNECT_SECONDS)
+    def connects(self, address: str, ports: Sequence[int], seconds: float) -> list[bool]:
+        assert (address, tuple(ports)) == ("10.244.0.9", PORTS)
+        assert seconds in {readiness.CONNECT_SECONDS, *readiness.DENIED_SECONDS}
+        self.waited.append(seconds)
         self._asked += 1
-        return self._enforcer(self.policy is not None, self._asked)
+        there = self.policy is not None
+        return [self._enforcer(there, self._asked), self._control(there, self._asked)]
 
     def close(self) -> None:
         self.events.append("closed")
@@ -63,6 +72,43 @@ def test_a_policy_that_denies_and_is_lifted_is_enforced() -> None:
 
     assert "enforced after" in cluster.flip()
     assert cluster.events == ["created", "deleted"]
+
+
+def test_one_slow_connect_is_no_denial() -> None:
+    slow_once = MadeUpCluster(lambda policy, asked: not (policy and asked == 1))
+
+    with pytest.raises(PolicyNotEnforced, match=r"waited .* s for the canary's policy to deny the pair"):
+        slow_once.flip()
+
+
+def test_a_denial_is_several_in_a_row_one_of_them_longer_than_a_lost_packet_takes_to_be_sent_again() -> None:
+    cluster = MadeUpCluster(lambda policy, _asked: not policy)
+    cluster.flip()
+
+    assert len(readiness.DENIED_SECONDS) > 2
+    assert max(readiness.DENIED_SECONDS) > 1
+    assert cluster.waited == [readiness.CONNECT_SECONDS, *readiness.DENIED_SECONDS, readiness.CONNECT_SECONDS]
+
+
+@pytest.mark.parametrize("asked", range(1, 4))
+def test_a_connection_among_the_denials_begins_them_anew(asked: int) -> None:
+    cluster = MadeUpCluster(lambda policy, number: not policy or number == asked)
+
+    assert "enforced after" in cluster.flip()
+    assert len(cluster.waited) == 1 + asked + len(readiness.DENIED_SECONDS) + 1
+
+
+@pytest.mark.parametrize("silent_from", range(1, 4))
+def test_a_denial_counts_only_beside_a_connection_that_the_policy_allows(silent_from: int) -> None:
+    dead = MadeUpCluster(lambda policy, _asked: not policy, lambda policy, asked: not policy or asked < silent_from)
+
+    with pytest.raises(PolicyNotEnforced, match="or denies what a policy allows"):
+        dead.flip()
+
+
+def test_a_pair_that_connects_on_one_port_only_before_there_is_a_policy_proves_nothing() -> None:
+    with pytest.raises(PolicyNotEnforced, match="Without any policy two pods cannot talk"):
+        MadeUpCluster(lambda policy, _asked: not policy, lambda policy, _asked: policy).flip()
 
 
 def test_an_enforcer_may_take_its_time_within_the_deadline() -> None:
@@ -111,7 +157,7 @@ def test_a_probe_that_could_not_be_run_is_neither_denied_nor_enforced() -> None:
         MadeUpCluster(broken).flip()
 
 
-def test_the_policy_is_about_the_server_alone_and_allows_nothing_in() -> None:
+def test_the_policy_is_about_the_server_alone_and_allows_nothing_in_but_the_control() -> None:
     cluster = MadeUpCluster(lambda policy, _asked: not policy)
     seen: list[dict[str, Any]] = []
     create = cluster.post
@@ -124,7 +170,11 @@ def test_the_policy_is_about_the_server_alone_and_allows_nothing_in() -> None:
     cluster.flip()
 
     assert [policy["spec"] for policy in seen] == [
-        {"podSelector": {"matchLabels": {"role": "server"}}, "policyTypes": ["Ingress"]}
+        {
+            "podSelector": {"matchLabels": {"role": "server"}},
+            "policyTypes": ["Ingress"],
+            "ingress": [{"ports": [{"port": readiness.HTTP_PORT}]}],
+        }
     ]
 
 

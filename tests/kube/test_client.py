@@ -2,8 +2,12 @@
 
 import base64
 import datetime as dt
+import gc
 import json
+import select
 import socket
+import struct
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -71,6 +75,25 @@ def test_a_server_that_is_not_there_is_unreachable(tmp_path: Path) -> None:
         file.write_text(json.dumps(kubeconfig(f"http://127.0.0.1:{taken.getsockname()[1]}")))
         with Api(file) as api, pytest.raises(ApiUnreachable):
             api.get("/version")
+
+
+def test_a_connection_that_is_reset_as_it_is_made_leaves_no_socket(tmp_path: Path) -> None:
+    file = tmp_path / "kubeconfig"
+    file.write_text(json.dumps(kubeconfig("https://127.0.0.1:1")))
+    with Api(file) as api, socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname())
+        accepted, _ = server.accept()
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing resets
+        accepted.close()
+        reset = select.poll()
+        reset.register(client, select.POLLERR)
+        assert reset.poll(5000), "no reset came"
+
+        with warnings.catch_warnings(record=True, action="always") as told, pytest.raises(ConnectionResetError):
+            api.trust().wrap_socket(client, server_hostname="127.0.0.1")
+        gc.collect()
+
+    assert [str(one.message) for one in told] == []
 
 
 def test_a_watch_gives_each_event_and_ends(fake: FakeApi, api: Api) -> None:
@@ -148,12 +171,26 @@ def test_keys_that_a_kubeconfig_holds_as_data_do_not_stay_on_the_disk(
     assert list(scratch.iterdir()) == []
 
 
+def test_others_know_the_server_by_the_same_authority_and_no_other(tmp_path: Path) -> None:
+    authority, _ = _certificate(tmp_path)
+    file = tmp_path / "kubeconfig"
+    said = kubeconfig("https://127.0.0.1:1")
+    said["clusters"][0]["cluster"]["certificate-authority-data"] = authority
+    file.write_text(json.dumps(said))
+
+    with Api(file) as api:
+        [known] = api.trust().get_ca_certs()
+
+    assert known["subject"] == (((("commonName", tmp_path.name)),),)
+
+
 def _certificate(folder: Path) -> tuple[str, str]:
     """(certificate, key) of a user, in base64."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, folder.name)])
     now = dt.datetime.now(dt.UTC)
     builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + dt.timedelta(days=1))
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     certificate = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
     secret = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ManifestError
-from harness.kube.sources import read_file, read_text
+from harness.kube.sources import read_file, read_text, subject_of
 
 FILE = Path("shop.yaml")
 
@@ -38,6 +38,15 @@ def test_scalars_mean_what_they_mean_to_kubernetes(text: str, value: object) -> 
 
 def test_documents_that_are_empty_are_passed_over() -> None:
     assert [one.object for one in read_text("---\n# nothing\n---\na: 1\n---\n", FILE)] == [{"a": 1}]
+
+
+def test_the_items_of_a_list_of_one_kind_need_not_say_what_they_are() -> None:
+    text = "apiVersion: v1\nkind: PodList\nitems:\n- metadata: {name: a}\n- metadata: {name: b}\n"
+    found = read_text(text, Path("list.yaml"))
+    assert [(subject_of(one.object), one.object["apiVersion"], one.line) for one in found] == [
+        ("Pod/a", "v1", 4),
+        ("Pod/b", "v1", 5),
+    ]
 
 
 def test_a_list_gives_its_items() -> None:
@@ -92,3 +101,9 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         read_file(binary)
     with pytest.raises(ManifestError, match="cannot be read: No such file"):
         read_file(tmp_path / "gone.yaml")
+
+
+def test_a_kind_that_is_no_text_is_read_as_it_stands() -> None:
+    [source] = read_text("kind: [Role]\nmetadata: {name: x}\n", FILE)
+
+    assert source.object["kind"] == ["Role"]

@@ -21,6 +21,7 @@ from harness.timeline import Timeline
 from .holding import Holding
 from .pods import Pods
 from .room import Room, environment
+from .user import User
 
 NUMBERS = itertools.count(1)
 """Clusters that are held in rooms are numbered: short names leave room for the paths below them."""
@@ -90,3 +91,10 @@ def holding(apart: Paths, states: Path, tmp_path: Path) -> Iterator[Holding]:
     """A run of pytest, in a room, that is about to hold a cluster of its own."""
     with Room() as room:
         yield Holding(room, apart, f"h{next(NUMBERS)}", tmp_path, environment(XDG_STATE_HOME=str(states)))
+
+
+@pytest.fixture
+def user(cluster: Cluster, tmp_path: Path) -> User:
+    """A user in a folder that pytest takes for its root, with the shared cluster."""
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    return User(tmp_path, cluster)

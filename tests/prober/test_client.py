@@ -1,39 +1,52 @@
-"""The client, on agents that run here instead of behind ``kubectl exec``."""
+"""The client, on agents that run here instead of in pods."""
 
 import socket
+import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from harness.errors import ProbeError
-from harness.kube.kubectl import Kubectl
+from harness.kube.protocol import Protocol
 from harness.prober import agent
-from harness.prober.client import AgentStream, Outcome, Prober, Protocol, Target, Verdict
+from harness.prober.client import Outcome, Prober, Target, Verdict, probe_all
+from harness.prober.stream import AgentStream, LocalChannel
 
 AGENT = (sys.executable, "-u", agent.__file__, "drive")
-HELLO = 'print(\'{"hello": 1, "pod": "p"}\', flush=True)'
+HELLO = f'print(\'{{"hello": {agent.VERSION}, "pod": "p"}}\', flush=True)'
+CLOSED = Target("127.0.0.1", 1)
+
+
+class Starts:
+    """Starts a program for each stream that is opened, and keeps them."""
+
+    def __init__(self, *command: str) -> None:
+        self._command = command
+        self.channels: list[LocalChannel] = []
+
+    def __call__(self) -> AgentStream:
+        pipe = subprocess.PIPE
+        self.channels.append(LocalChannel(subprocess.Popen(self._command, stdin=pipe, stdout=pipe, stderr=pipe)))
+        return AgentStream(self.channels[-1], "pod ns/pod-a")
 
 
 @pytest.fixture
-def prober(tmp_path: Path) -> Iterator[Prober]:
-    """A prober whose kubectl runs the agent here."""
-    with Prober(fake_kubectl(tmp_path, " ".join(AGENT)), "ns", "pod-a") as made:
+def starts() -> Starts:
+    return Starts(*AGENT)
+
+
+@pytest.fixture
+def prober(starts: Starts) -> Iterator[Prober]:
+    with Prober(starts, "ns", "pod-a") as made:
         yield made
 
 
-def fake_kubectl(folder: Path, shell: str) -> Kubectl:
-    """A kubectl that notes its arguments and then does what ``shell`` says."""
-    binary = folder / "kubectl"
-    binary.write_text(f'#!/bin/sh\necho "$@" >> {folder}/arguments\nexec {shell}\n')
-    binary.chmod(0o755)
-    return Kubectl(binary, folder / "kubeconfig")
-
-
-def python(code: str) -> list[str]:
-    return [sys.executable, "-u", "-c", code]
+def python(code: str) -> Callable[[], AgentStream]:
+    return Starts(sys.executable, "-u", "-c", code)
 
 
 def test_verdicts_come_in_the_order_of_the_targets(prober: Prober) -> None:
@@ -45,20 +58,16 @@ def test_verdicts_come_in_the_order_of_the_targets(prober: Prober) -> None:
     assert [verdict.outcome for verdict in verdicts] == [Outcome.CONNECTED, Outcome.REFUSED, Outcome.REFUSED]
 
 
-def test_many_requests_go_through_one_exec_into_the_named_pod(prober: Prober, tmp_path: Path) -> None:
+def test_many_requests_go_through_one_stream(prober: Prober, starts: Starts) -> None:
     for _ in range(3):
-        prober.probe([Target("127.0.0.1", 1)])
+        prober.probe([CLOSED])
     assert prober.resolve("localhost")
-    calls = (tmp_path / "arguments").read_text().splitlines()
-    assert len(calls) == 1
-    assert calls[0].endswith("exec -i -n ns pod-a -- python3 -u /prober/agent.py drive")
+    assert len(starts.channels) == 1
 
 
 def test_two_threads_share_a_prober(prober: Prober) -> None:
     found: list[Verdict] = []
-    threads = [
-        threading.Thread(target=lambda: found.extend(prober.probe([Target("127.0.0.1", 1)] * 20))) for _ in range(4)
-    ]
+    threads = [threading.Thread(target=lambda: found.extend(prober.probe([CLOSED] * 20))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -71,9 +80,11 @@ def test_a_name_that_does_not_resolve_is_an_error_with_the_resolvers_word(prober
         prober.resolve("no-such-name.invalid")
 
 
-def test_no_http_answer_is_an_error(prober: Prober) -> None:
-    with pytest.raises(ProbeError, match=r"no HTTP answer from 127\.0\.0\.1:1: "):
-        prober.http("127.0.0.1", 1, "host")
+def test_what_a_target_speaks_is_asked_for(prober: Prober) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        prober.probe([Target("127.0.0.1", server.getsockname()[1], Protocol.UDP, speaks="dns")], deadline_s=0.05)
+        assert agent.DNS_QUESTION in server.recv(512)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +97,7 @@ def test_no_http_answer_is_an_error(prober: Prober) -> None:
         ("rejected", True),
         ("no_route", False),
         ("dns_failed", False),
+        ("untested", False),
         ("could_not_run", False),
     ],
 )
@@ -94,69 +106,89 @@ def test_only_silence_and_prohibition_are_denials(outcome: str, denied: bool) ->
 
 
 def test_every_kind_that_the_agent_knows_is_an_outcome() -> None:
-    kinds = {*agent.KIND_OF_ERRNO.values(), "rejected", "connected", "timed_out", "dns_failed", "could_not_run"}
-    assert kinds == {outcome.value for outcome in Outcome}
+    others = {"rejected", "connected", "timed_out", "dns_failed", "untested", "could_not_run"}
+    assert {*agent.KIND_OF_ERRNO.values(), *others} == {outcome.value for outcome in Outcome}
 
 
-def test_a_pod_that_cannot_be_reached_is_an_error_with_kubectls_words(tmp_path: Path) -> None:
-    kubectl = fake_kubectl(tmp_path, 'sh -c "echo pods \\"x\\" not found >&2; exit 1"')
-    with Prober(kubectl, "ns", "x") as prober, pytest.raises(ProbeError, match="pod ns/x ended: pods x not found"):
-        prober.probe([Target("::1", 1)])
+def test_every_protocol_is_one_of_the_agents() -> None:
+    assert set(agent.KINDS) == {protocol.value for protocol in Protocol}
 
 
-def test_a_stream_that_broke_is_opened_anew_by_the_next_request(prober: Prober, tmp_path: Path) -> None:
-    prober.probe([Target("127.0.0.1", 1)])
-    assert prober._stream is not None
-    prober._stream._process.kill()
-    prober._stream._process.wait()
+def test_a_prober_that_is_killed_in_the_middle_of_a_round_gives_no_verdict(prober: Prober, starts: Starts) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        prober.begin([Target("127.0.0.1", silent.getsockname()[1], Protocol.UDP)], deadline_s=5)
+        silent.recv(10)  # the round has begun
+        starts.channels[0].process.kill()
+        with pytest.raises(ProbeError, match="ended with status -9"):
+            prober.finish()
+
+
+def test_a_stream_that_broke_is_opened_anew_by_the_next_request(prober: Prober, starts: Starts) -> None:
+    prober.probe([CLOSED])
+    starts.channels[0].process.kill()
+    starts.channels[0].process.wait()
     with pytest.raises(ProbeError, match="not running any more"):
-        prober.probe([Target("127.0.0.1", 1)])
-    assert prober.probe([Target("127.0.0.1", 1)])[0].outcome is Outcome.REFUSED
-    assert len((tmp_path / "arguments").read_text().splitlines()) == 2
-
-
-def test_an_answer_that_does_not_come_in_time_is_an_error_and_ends_the_stream() -> None:
-    stream = AgentStream(python(f"{HELLO}; import time; time.sleep(60)"), "pod x")
-    with pytest.raises(ProbeError, match=r"gave no answer in 0\.2 s"):
-        stream.ask({}, 0.2)
-    with pytest.raises(ProbeError, match="not running any more"):
-        stream.ask({}, 0.2)
-    stream.close()
+        prober.probe([CLOSED])
+    assert prober.probe([CLOSED])[0].outcome is Outcome.REFUSED
+    assert len(starts.channels) == 2
 
 
 @pytest.mark.parametrize(
-    ("output", "message"),
+    ("verdicts", "message"),
     [
-        ('{"id": 1, "verd', "cut short"),
-        ('{"id": 1, "verd\\n', "cut short"),
-        ('{"id": 9}\\n', "another request"),
-        ("", "ended"),
+        ("[]", "answered 2 targets with"),
+        ('[["denied", "", 0, ""], ["connected", "", 0, ""]]', "none"),
+        ("[[], []]", "none"),
     ],
 )
-def test_an_answer_that_is_cut_short_or_anothers_is_an_error(output: str, message: str) -> None:
-    code = f"{HELLO}; input(); import sys; sys.stdout.write('{output}')"
-    with AgentStream(python(code), "pod x") as stream, pytest.raises(ProbeError, match=message):
-        stream.ask({}, 10)
-
-
-def test_no_hello_is_an_error_and_leaves_no_process(tmp_path: Path) -> None:
-    code = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
-    with pytest.raises(ProbeError, match=r"gave no hello in 1 s"):
-        AgentStream(python(code), "pod x", open_seconds=1)
-    assert not Path(f"/proc/{(tmp_path / 'pid').read_text()}").exists()
-
-
-def test_fewer_verdicts_than_targets_are_an_error(tmp_path: Path) -> None:
-    script = tmp_path / "agent.py"
-    script.write_text(f'{HELLO}\ninput()\nprint(\'{{"id": 1, "verdicts": []}}\', flush=True)\n')
-    kubectl = fake_kubectl(tmp_path, f"{sys.executable} {script}")
-    with Prober(kubectl, "ns", "x") as prober, pytest.raises(ProbeError, match="answered 2 targets with"):
+def test_verdicts_that_are_none_or_too_few_are_an_error(verdicts: str, message: str) -> None:
+    code = f'{HELLO}\ninput()\nprint(\'{{"id": 1, "verdicts": {verdicts}}}\', flush=True)\ninput()'
+    with Prober(python(code), "ns", "x") as prober, pytest.raises(ProbeError, match=message):
         prober.probe([Target("::1", 1), Target("::1", 2)])
 
 
-def test_closing_ends_the_agent_and_may_be_repeated() -> None:
-    stream = AgentStream(AGENT, "here")
-    process = stream._process
-    stream.close()
-    stream.close()
-    assert process.returncode == 0
+def test_a_round_of_many_probers_takes_no_longer_than_that_of_one(tmp_path: Path) -> None:
+    with ExitStack() as closing, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        target = Target("127.0.0.1", silent.getsockname()[1], Protocol.UDP)
+        probers = [closing.enter_context(Prober(Starts(*AGENT), "ns", f"p{number}")) for number in range(4)]
+        found = probe_all({one: [target, CLOSED] for one in probers}, deadline_s=1)
+        first = [silent.recv(10) for _ in probers]
+    assert first == [b"?"] * 4
+    for verdicts in found.values():
+        assert isinstance(verdicts, list)
+        assert [verdict.outcome for verdict in verdicts] == [Outcome.TIMED_OUT, Outcome.REFUSED]
+        assert verdicts[0].seconds < 2
+
+
+def test_a_prober_that_fails_takes_nothing_from_the_others_of_its_round(prober: Prober) -> None:
+    def refused() -> AgentStream:
+        raise ProbeError("refused")
+
+    dies, never = Prober(python(f"{HELLO}; input()"), "ns", "dies"), Prober(refused, "ns", "never")
+    with dies, never:
+        found = probe_all({dies: [CLOSED], never: [CLOSED], prober: [CLOSED]})
+    assert "ended" in str(found[dies])
+    assert "refused" in str(found[never])
+    assert [verdict.outcome for verdict in found[prober]] == [Outcome.REFUSED]  # type: ignore[union-attr]
+
+
+def test_a_prober_without_targets_is_not_opened_for_them(prober: Prober, starts: Starts) -> None:
+    assert probe_all({prober: []}) == {prober: []}
+    assert starts.channels == []
+
+
+def test_a_round_that_is_given_up_leaves_its_probers_to_the_next(starts: Starts) -> None:
+    class Interrupted(Prober):
+        def finish(self) -> list[Verdict]:
+            self.abandon()
+            raise KeyboardInterrupt
+
+    first, second = sorted((Prober(starts, "ns", name) for name in "ab"), key=id)  # the order in which they are asked
+    first.__class__ = Interrupted
+    with first, second:
+        with pytest.raises(KeyboardInterrupt):
+            probe_all({first: [CLOSED], second: [CLOSED]})
+        assert not second.is_open
+        assert second.probe([CLOSED])[0].outcome is Outcome.REFUSED

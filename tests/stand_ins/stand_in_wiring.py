@@ -6,7 +6,7 @@ What is done to them is a line each in the file ``STAND_IN_LOG``. A cluster name
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -117,9 +117,14 @@ def _deployed_case(cluster: Cluster, _settings: Settings, _timeline: Timeline) -
     return StandInCase(cluster)
 
 
-def _prove(cluster: Cluster, _image: str) -> str:
+def _prove(cluster: Cluster, _image: str, _labels: Mapping[str, str]) -> str:
     _log(f"prove {cluster.name}")
     return "proved"
+
+
+def _clear(_kubectl: Kubectl, runs: Collection[str]) -> list[str]:
+    _log(f"clear {' '.join(runs)}")
+    return []
 
 
 def _collect(_cluster: Cluster, folder: Path) -> None:
@@ -131,4 +136,5 @@ _module("harness.wiring", provider_of=_provider_of)
 _module("harness.case", deployed_case=_deployed_case, open_case=_deployed_case, SERVICES={"invoice-app": "invoice"})
 _module("harness.images.catalogue", prober_image=lambda _timeline: _Image("prober:1", Path("/dev/null")))
 _module("harness.probing", prove_policy_on=_prove)
+_module("harness.kube.leftovers", clear=_clear, until_none_is_going=None)
 _module("harness.kube.bundle", collect=_collect)

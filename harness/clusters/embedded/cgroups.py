@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.clusters.embedded import freezer
 from harness.errors import WaitTimeout
 
 
@@ -72,9 +73,13 @@ def join(name: str, mounted: Sequence[Hierarchy]) -> None:
 def remove(name: str, mounted: Sequence[Hierarchy], seconds: float = 5) -> None:
     """Remove ``name`` and what is below it. Its processes were killed before; one that got away is killed now.
 
+    In v1 what is frozen does not die before it is thawed, whatever hierarchy one looks at: so it is thawed first.
+
     Raises WaitTimeout if a cgroup stays busy for ``seconds``.
     """
     deadline = time.monotonic() + seconds
+    for hierarchy in mounted:
+        freezer.thaw(hierarchy.mount / name)
     for hierarchy in mounted:
         top = hierarchy.mount / name
         while top.is_dir():

@@ -13,7 +13,8 @@ ROOT = str(layout.INSIDE)
 PKI = f"{ROOT}/pki"
 ETC = f"{ROOT}/etc"
 BIN = f"{ROOT}/bin"
-CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
+CONTAINERD_STATE = "/run/containerd"
+CONTAINERD_SOCKET = f"{CONTAINERD_STATE}/containerd.sock"
 
 CONTROL_PLANE = ("etcd", "containerd", "kube-apiserver")
 """Started first: nothing else is of use before the API answers, and it would only take its processor time."""
@@ -68,7 +69,7 @@ def commands() -> dict[str, Command]:
                 "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
                 f"--service-account-key-file={PKI}/sa.pub",
                 f"--service-account-signing-key-file={PKI}/sa.key",
-                f"--requestheader-client-ca-file={PKI}/ca.crt",
+                f"--requestheader-client-ca-file={PKI}/front-proxy-ca.crt",
                 "--requestheader-allowed-names=front-proxy-client",
                 "--requestheader-extra-headers-prefix=X-Remote-Extra-",
                 "--requestheader-group-headers=X-Remote-Group",
@@ -170,7 +171,7 @@ def _clients(name: str) -> tuple[str, ...]:
 CONTAINERD = f"""\
 version = 3
 root = "{ROOT}/data/containerd"
-state = "/run/containerd"
+state = "{CONTAINERD_STATE}"
 
 [grpc]
   address = "{CONTAINERD_SOCKET}"

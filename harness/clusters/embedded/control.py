@@ -8,9 +8,12 @@ from typing import Any, cast
 
 from harness.errors import ClusterError, ClusterGone
 
+ANSWER_SECONDS = 30.0
+"""Deadline for an answer to what takes no time."""
 
-def request(control: Path, **message: object) -> dict[str, Any]:
-    """Send ``message`` to the node whose socket is ``control``, and return its answer.
+
+def request(control: Path, seconds: float = ANSWER_SECONDS, **message: object) -> dict[str, Any]:
+    """Send ``message`` to the node whose socket is ``control``, and return its answer, which may take so long.
 
     Raises ClusterGone if the node does not run, ClusterError with its words if it refuses.
     """
@@ -21,7 +24,7 @@ def request(control: Path, **message: object) -> dict[str, Any]:
         raise ClusterGone(f"cluster {control.parent.name} is gone: {error}") from error
     try:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(30)
+            connection.settimeout(seconds)
             connection.connect(f"/proc/self/fd/{folder}/{control.name}")
             connection.sendall(json.dumps(message).encode() + b"\n")
             answer = connection.makefile().readline()

@@ -1,134 +1,43 @@
-"""Process 1 of an embedded node: mounts, links, components. It runs inside the namespaces, as a program of its own.
+"""Process 1 of an embedded node: it boots the machine, and starts components. It runs as a program of its own.
 
     python -I node.py SPEC
 
-It imports nothing but the standard library, since it lives as long as the cluster and is started with every one. SPEC
-is the JSON of ``process.specification``. The listeners that were opened in the machine's own network are inherited.
+It imports nothing but the standard library and ``machine`` beside it, since it lives as long as the cluster and is
+started with every one. SPEC is the JSON of ``process.specification``. The listeners that were opened in the machine's
+own network are inherited.
 
 A component that ends without having been told to ends the node: what is left of a cluster that lost its API server
 or its policy agent must not be mistaken for one that works.
+
+A restart is a power cut and a boot. Every process is killed; the mounts, cgroups and network that the node made or was
+given since its boot are gone, and it boots again as it did the first time. Its disk, which is the cluster's folder,
+stays, and so does the external peer's network, which is no part of the node: only its link was cut.
 """
 
 import contextlib
+import http.client
 import json
 import os
 import selectors
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-INSIDE = Path("/run/node")
+sys.path.append(str(Path(__file__).parent))  # which -I leaves out
+if TYPE_CHECKING:
+    from harness.clusters.embedded import machine
+else:
+    import machine
 
-
-def run(*command: str) -> None:
-    """Run a program that sets something up."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"`{' '.join(command)}` ended with status {done.returncode}: {done.stderr.strip()}")
-
-
-def mount(spec: dict[str, Any]) -> None:
-    """Give the node its own /proc, /sys, /run, /var/lib and /var/log, and the sysctls that no namespace holds."""
-    run("mount", "--make-rprivate", "/")
-    run("mount", "-t", "proc", "proc", "/proc")
-    folder = os.open(spec["folder"], os.O_PATH)
-    run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
-    for path in (INSIDE, Path("/run/lock"), Path("/run/containerd")):
-        path.mkdir(parents=True)
-    # By its descriptor: the folder may lie below what was just covered.
-    run("mount", "--bind", f"/proc/{os.getpid()}/fd/{folder}", str(INSIDE))
-    os.close(folder)
-    for name, over in (("varlib", "/var/lib"), ("varlog", "/var/log")):
-        (INSIDE / name).mkdir(exist_ok=True)
-        run("mount", "--bind", str(INSIDE / name), over)
-    (INSIDE / "kubelet").mkdir(exist_ok=True)
-    run("mount", "-t", "sysfs", "sysfs", "/sys")
-    mount_cgroups(spec["cgroups"])
-    sysctls = Path("/run/sysctl")
-    sysctls.mkdir()
-    for key, value in spec["sysctls"].items():
-        private = sysctls / key.replace("/", ".")
-        private.write_text(f"{value}\n")
-        run("mount", "--bind", str(private), f"/proc/sys/{key}")
-    no_name_server()
-    run("mount", "--make-rshared", "/")
-
-
-def no_name_server() -> None:
-    """Have a registry's name fail at once: the machine's own name server is out of reach, and each try would wait."""
-    configuration = Path("/etc/resolv.conf").resolve()
-    ours = Path("/run/resolv.conf")
-    ours.write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
-    if configuration.is_relative_to("/run"):  # which is new and empty here
-        configuration.parent.mkdir(parents=True, exist_ok=True)
-        configuration.touch()
-    if configuration.exists() and configuration != ours:
-        run("mount", "--bind", str(ours), str(configuration))
-
-
-def mount_cgroups(hierarchies: list[list[str]]) -> None:
-    """Mount the hierarchies anew, so that the cluster's own parent is their root. A hierarchy is its v1 controllers."""
-    root = Path("/sys/fs/cgroup")
-    if hierarchies == [[]]:
-        run("mount", "-t", "cgroup2", "cgroup2", str(root))
-        # A v2 cgroup that hands controllers down may hold no process itself.
-        (root / "init").mkdir(exist_ok=True)
-        (root / "init/cgroup.procs").write_text("1")
-        enable = " ".join(f"+{c}" for c in (root / "cgroup.controllers").read_text().split())
-        (root / "cgroup.subtree_control").write_text(enable)
-        return
-    run("mount", "-t", "tmpfs", "-o", "mode=755", "cgroup", str(root))
-    for controllers in hierarchies:
-        if not controllers:
-            continue
-        named = [c.removeprefix("name=") for c in controllers]
-        folder = root / ",".join(named)
-        folder.mkdir()
-        options = ",".join(c if not c.startswith("name=") else f"none,{c}" for c in controllers)
-        run("mount", "-t", "cgroup", "-o", options, "cgroup", str(folder))
-        for alias in named if len(named) > 1 else ():
-            (root / alias).symlink_to(folder.name)
-
-
-def link(spec: dict[str, Any]) -> None:
-    """Bring up the node's network: its own address, forwarding, and the way to the external peer."""
-    socket.sethostname(spec["name"])
-    commands = f"""\
-link set lo up
-link add node0 type bridge
-addr add {spec["address"]}/24 dev node0
-link set node0 up
-route add default dev node0
-"""
-    subprocess.run(["ip", "-batch", "-"], input=commands, text=True, check=True)
-    for key in ("ipv4/ip_forward", "ipv4/conf/all/route_localnet"):
-        Path("/proc/sys/net", key).write_text("1")
-    with contextlib.suppress(FileNotFoundError):  # where the kernel has no bridge netfilter there is nothing to filter
-        Path("/proc/sys/net/bridge/bridge-nf-call-iptables").write_text("1")
-
-
-def external_peer(spec: dict[str, Any]) -> int:
-    """Make a network of its own, joined to the node by one link; return the id of the process that holds it open."""
-    holder = subprocess.Popen(
-        ["unshare", "--net", "sh", "-c", "echo ready; exec sleep infinity"], stdout=subprocess.PIPE
-    )
-    assert holder.stdout is not None  # noqa: S101 -- a pipe was asked for
-    holder.stdout.readline()
-    holder.returncode = 0  # reaped by the node's own loop
-    gateway, peer = spec["external_gateway"], spec["external_peer"]
-    commands = f"""\
-link add external type veth peer name eth0 netns {holder.pid}
-addr add {gateway}/24 dev external
-link set external up
-"""
-    subprocess.run(["ip", "-batch", "-"], input=commands, text=True, check=True)
-    inner = f"link set lo up\naddr add {peer}/24 dev eth0\nlink set eth0 up\nroute add default via {gateway}\n"
-    subprocess.run(["nsenter", "-t", str(holder.pid), "-n", "ip", "-batch", "-"], input=inner, text=True, check=True)
-    return holder.pid
+INSIDE = machine.INSIDE
+POLL_SECONDS = 0.1
+READY_SECONDS = 0.5
+"""For one request: the first that a starting API server takes may never be answered."""
 
 
 class Node:
@@ -138,6 +47,40 @@ class Node:
         self.spec = spec
         self.running: dict[str, int] = {}
         self.expected_to_end: set[int] = set()
+        self.waiting_for_the_api: list[str] = []
+        self.inherited = set(machine.mounts())
+        self.external_network = machine.new_network()  # the one that it was started in becomes the external peer's
+
+    def boot(self) -> None:
+        """Make everything that is not on the disk, and start what comes first."""
+        machine.mount(self.spec)
+        machine.link(self.spec)
+        self.running["external-peer"] = machine.external_peer(self.spec, self.external_network)
+        for name in self.spec["first"]:
+            self.start(name)
+
+    def restart(self) -> None:
+        """Lose everything that is not on the disk, and boot; what needs the API server starts when that is ready."""
+        machine.kill_everything()
+        self.running.clear()
+        self.expected_to_end.clear()
+        machine.remove_cgroups()
+        machine.unmount(self.inherited)
+        os.close(machine.new_network())
+        self.boot()
+        self.waiting_for_the_api = list(self.spec["then"])
+
+    def api_is_ready(self) -> bool:
+        """Whether the API server says so."""
+        context = ssl.create_default_context(cafile=str(INSIDE / "pki/ca.crt"))
+        connection = http.client.HTTPSConnection("127.0.0.1", 6443, timeout=READY_SECONDS, context=context)
+        try:
+            connection.request("GET", self.spec["ready"])
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
 
     def start(self, name: str) -> int:
         """Start a component; its output goes to its log."""
@@ -146,7 +89,8 @@ class Node:
         command = self.spec["commands"].get(name)
         if command is None:
             raise ValueError(f"no component is named {name}; there are {', '.join(sorted(self.spec['commands']))}")
-        environment = {"PATH": f"{INSIDE}/bin:{os.environ['PATH']}", "HOME": "/run", **command["environment"]}
+        search = f"{INSIDE}/bin:{os.environ['PATH']}"
+        environment = {"PATH": search, "HOME": "/run", "TMPDIR": str(machine.TEMPORARY), **command["environment"]}
         with (INSIDE / "logs" / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 command["arguments"],
@@ -173,6 +117,9 @@ class Node:
     def answer(self, message: dict[str, Any]) -> dict[str, Any]:
         """Carry out one request."""
         verb = message.get("verb")
+        if verb == "restart":
+            self.restart()  # where it fails there is no node any more, and nobody to be told
+            return {}
         try:
             if verb == "start":
                 return {"pids": {name: self.start(name) for name in message["names"]}}
@@ -223,12 +170,15 @@ class Node:
         waiting = selectors.DefaultSelector()
         waiting.register(listener, selectors.EVENT_READ)
         waiting.register(wake, selectors.EVENT_READ)
-        for name in self.spec["first"]:
-            self.start(name)
         (INSIDE / "running").write_text("")
         while True:
             self.reap()
-            for key, _ in waiting.select():
+            if self.waiting_for_the_api and self.api_is_ready():
+                for name in self.waiting_for_the_api:
+                    if name not in self.running:
+                        self.start(name)
+                self.waiting_for_the_api = []
+            for key, _ in waiting.select(POLL_SECONDS if self.waiting_for_the_api else None):
                 if key.fileobj is wake:
                     with contextlib.suppress(BlockingIOError):
                         wake.recv(4096)
@@ -243,11 +193,8 @@ class Node:
 def main() -> None:
     """Set up, then serve."""
     signal.pthread_sigmask(signal.SIG_SETMASK, [])  # whoever started us may block SIGCHLD, and no end would be seen
-    spec = json.loads(Path(sys.argv[1]).read_text())
-    mount(spec)
-    link(spec)
-    node = Node(spec)
-    node.running["external-peer"] = external_peer(spec)
+    node = Node(json.loads(Path(sys.argv[1]).read_text()))
+    node.boot()
     node.serve()
 
 

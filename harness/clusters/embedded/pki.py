@@ -43,13 +43,13 @@ class Credential:
 
 
 class Authority:
-    """A new certificate authority, its files kept in ``folder``."""
+    """A new certificate authority, its certificate and key kept in ``folder`` as ``file``.crt and .key."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, file: str = "ca", common_name: str = "kubernetes") -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kubernetes")])
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
         now = dt.datetime.now(dt.UTC)
         usage = x509.KeyUsage(
             digital_signature=True,
@@ -75,8 +75,8 @@ class Authority:
             .sign(self._key, hashes.SHA256())
         )
         self.pem = self._certificate.public_bytes(serialization.Encoding.PEM)
-        (folder / "ca.crt").write_bytes(self.pem)
-        write_private(folder / "ca.key", _private_pem(self._key))
+        (folder / f"{file}.crt").write_bytes(self.pem)
+        write_private(folder / f"{file}.key", _private_pem(self._key))
 
     def issue(self, common_name: str, organization: str | None = None, names: Sequence[str] = ()) -> Credential:
         """Sign a certificate for clients and servers; ``names`` are the DNS names and addresses that it serves."""

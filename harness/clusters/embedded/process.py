@@ -1,4 +1,4 @@
-"""Starting a cluster's supervisor, finding its processes, ending it: what is done from outside the namespaces."""
+"""Starting a cluster's supervisor, telling it what to do, ending it: what is done from outside the namespaces."""
 
 import contextlib
 import functools
@@ -10,21 +10,23 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
-from harness.clusters.embedded import cgroups, commands, layout, pki
+from harness.clusters.embedded import cgroups, commands, inside, layout, pki
 from harness.clusters.embedded.assets import MULTI_CALL, Assets
 from harness.clusters.embedded.control import request
 from harness.clusters.embedded.layout import Layout
-from harness.errors import ClusterError, ClusterGone, CommandError, ComponentDied, WaitTimeout
+from harness.clusters.readiness import LATE_CHECK
+from harness.errors import ClusterError, ClusterGone, ComponentDied, WaitTimeout
 from harness.kube.kubectl import child_environment
 from harness.kube.wait import wait_until
 
 LOG_LINES = 15
 STOP_SECONDS = 10.0
+RESTART_SECONDS = 60.0
 
 SYSCTLS = {
     "vm/overcommit_memory": "1",
@@ -62,10 +64,13 @@ def prepare(where: Layout, assets: Assets) -> None:
     addresses = ("127.0.0.1", "localhost", layout.API_SERVICE_ADDRESS, layout.NODE_ADDRESS)
     authority.issue_file("apiserver", "kube-apiserver", names=(*addresses, *kubernetes))
     authority.issue_file("kubelet-client", "kube-apiserver-kubelet-client", "system:masters")
-    authority.issue_file("proxy-client", "front-proxy-client")
+    # Of its own, as kubeadm has it: whoever got a certificate of the cluster's signer by the name of the front proxy
+    # could say by headers that he is anybody.
+    front_proxy = pki.Authority(where.pki, "front-proxy-ca", "front-proxy-ca")
+    front_proxy.issue_file("proxy-client", "front-proxy-client")
     authority.issue_file("kubelet", layout.NODE_NAME, names=("127.0.0.1", layout.NODE_ADDRESS, layout.NODE_NAME))
     pki.service_account_keys(where.pki)
-    inside = "https://127.0.0.1:6443"
+    server = "https://127.0.0.1:6443"
     users = {
         "admin": ("kubernetes-admin", "system:masters"),
         "controller-manager": ("system:kube-controller-manager", None),
@@ -74,7 +79,7 @@ def prepare(where: Layout, assets: Assets) -> None:
         "kube-proxy": ("system:kube-proxy", None),
     }
     for name, (user, group) in users.items():
-        authority.kubeconfig(where.configuration / f"{name}.conf", inside, user, group)
+        authority.kubeconfig(where.configuration / f"{name}.conf", server, user, group)
     for name, text in commands.configuration(assets.images["pause"].reference).items():
         (where.configuration / name).write_text(text)
     listeners = [socket.create_server(("127.0.0.1", 0), backlog=512) for _ in range(2)]
@@ -110,6 +115,8 @@ def specification(where: Layout, listeners: Sequence[int], ingress_port: int) ->
         "cgroups": [list(h.controllers) for h in cgroups.of_this_machine()],
         "sysctls": {key: value for key, value in SYSCTLS.items() if Path("/proc/sys", key).exists()},
         "first": [*commands.CONTROL_PLANE, "forward"],
+        "then": list(commands.NODE),
+        "ready": f"/readyz?exclude={LATE_CHECK}",
         "commands": {name: asdict(command) for name, command in every.items()},
     }
 
@@ -161,54 +168,6 @@ def _supervises(pid: int, where: Layout) -> bool:
 
 def _ended(pid: int, where: Layout) -> bool:
     return not _supervises(pid, where)
-
-
-def node_process(where: Layout) -> int:
-    """The id that the node's process 1 has on this machine. Raises ClusterGone."""
-    parent = state(where).get("unshare")
-    for pid, parents, _ in _processes():
-        if parents == parent:
-            return pid
-    raise ClusterGone(f"cluster {where.name} has no running node")
-
-
-def outer_ids(where: Layout, inner: Mapping[str, int]) -> dict[str, int]:
-    """Translate process ids of the node's PID namespace to this machine's."""
-    namespace = Path(f"/proc/{node_process(where)}/ns/pid").readlink()
-    found = {}
-    for pid, _, nested in _processes():
-        try:
-            if len(nested) > 1 and Path(f"/proc/{pid}/ns/pid").readlink() == namespace:
-                found[nested[-1]] = pid
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return {name: found[pid] for name, pid in inner.items() if pid in found}
-
-
-def _processes() -> list[tuple[int, int, list[int]]]:
-    """Every process as (id, parent's id, ids in nested namespaces), from proc_pid_status(5)."""
-    every = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            fields = dict(line.split(":\t", 1) for line in (entry / "status").read_text().splitlines() if ":\t" in line)
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        every.append((int(entry.name), int(fields["PPid"]), [int(i) for i in fields["NSpid"].split()]))
-    return every
-
-
-def in_node(where: Layout, *command: str, stdin: Path | None = None, seconds: float = 120) -> str:
-    """Run a program inside the node, as root there. ``stdin`` is a file of this machine. Raises CommandError."""
-    enter = ["nsenter", "-t", str(node_process(where)), "--mount", "--net", "--pid", "--uts", "--ipc", "--"]
-    with (stdin or Path(os.devnull)).open("rb") as source:
-        done = subprocess.run(
-            [*enter, *command], stdin=source, capture_output=True, text=True, timeout=seconds, check=False, cwd="/"
-        )
-    if done.returncode:
-        raise CommandError(command, done.returncode, done.stderr + done.stdout)
-    return done.stdout
 
 
 def check(where: Layout) -> None:
@@ -264,10 +223,20 @@ def stop(where: Layout, name: str, number: int = signal.SIGTERM, seconds: float 
     wait_for(where, f"{name} to end", ended, seconds=seconds)
 
 
+def restart(where: Layout) -> None:
+    """Restart the node, and wait until all of its components have been started."""
+    request(where.control, RESTART_SECONDS, verb="restart")
+
+    def started() -> bool:
+        return set(request(where.control, verb="list")["pids"]) >= set(commands.NODE)
+
+    wait_for(where, "the components to be started", started, seconds=RESTART_SECONDS)
+
+
 def end(where: Layout) -> None:
     """End the cluster's processes and remove everything of it. Safe to repeat."""
     # By their command lines: one that was just started has not said who it is.
-    for pid in [pid for pid, _, _ in _processes() if _supervises(pid, where) and pid != os.getpid()]:
+    for pid in [pid for pid, _, _ in inside.processes() if _supervises(pid, where) and pid != os.getpid()]:
         with contextlib.suppress(ProcessLookupError):  # it may be ending by itself, its last user gone
             os.kill(pid, signal.SIGTERM)
         ended = functools.partial(_ended, pid, where)

@@ -3,13 +3,14 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from subprocess import CompletedProcess
+from subprocess import PIPE, CompletedProcess, Popen
 
-from harness.clusters.embedded import commands, layout, process, template
+from harness.clusters.embedded import commands, containers, inside, layout, process, template
 from harness.clusters.embedded.assets import Assets
 from harness.clusters.embedded.control import request
 from harness.clusters.embedded.layout import Layout
@@ -44,7 +45,7 @@ class EmbeddedCluster:
     @property
     def kubectl(self) -> Kubectl:
         """The project's kubectl, bound to this cluster."""
-        return Kubectl(self._layout.binaries / "kubectl", self._layout.kubeconfig)
+        return self._layout.kubectl
 
     @property
     def ingress_url(self) -> str:
@@ -77,9 +78,8 @@ class EmbeddedCluster:
 
     def run_outside(self, command: Sequence[str], seconds: float = 30) -> CompletedProcess[str]:
         """Run a program of this machine in the external peer's network namespace."""
-        holder = self.components()["external-peer"]
         return subprocess.run(
-            ["nsenter", "-t", str(holder), "--net", "--", *command],
+            self._outside(command),
             capture_output=True,
             text=True,
             timeout=seconds,
@@ -87,17 +87,47 @@ class EmbeddedCluster:
             env=child_environment(),
         )
 
+    def start_outside(self, command: Sequence[str]) -> Popen[bytes]:
+        """Start a program of this machine there, with pipes."""
+        return Popen(self._outside(command), stdin=PIPE, stdout=PIPE, stderr=PIPE, env=child_environment())
+
+    def _outside(self, command: Sequence[str]) -> list[str]:
+        holder = self.components()["external-peer"]
+        return ["nsenter", "-t", str(holder), "--net", "--", *command]
+
     def components(self) -> dict[str, int]:
         """The running components, by this machine's process ids."""
-        return process.outer_ids(self._layout, request(self._layout.control, verb="list")["pids"])
+        return inside.outer_ids(self._layout, request(self._layout.control, verb="list")["pids"])
 
-    def stop_component(self, name: str) -> None:
-        """End one component for good."""
-        process.stop(self._layout, name)
+    def stop_component(self, name: str, number: int = signal.SIGTERM) -> None:
+        """End one component for good, and wait until it has ended."""
+        process.stop(self._layout, name, number)
 
     def start_component(self, name: str) -> None:
         """Start one that was stopped."""
         process.start(self._layout, [name])
+
+    def signal_container(self, container: str, number: int) -> int:
+        """Send a signal to process 1 of a container, from outside of its PID namespace: there SIGKILL counts."""
+        return containers.signal_process_1(self._layout, container, number)
+
+    def freeze_pod(self, uid: str) -> None:
+        """Stop all processes of a pod. When it is deleted it ends nevertheless, after its grace period."""
+        containers.freeze(self._layout, uid)
+
+    def thaw_pod(self, uid: str) -> None:
+        """Let a frozen pod go on."""
+        containers.thaw(self._layout, uid)
+
+    def forget_connections(self, address: str) -> int:
+        """Drop the node's connection tracking entries of an IPv4 address, whichever side of them it is on."""
+        return inside.forget_connections(self._layout, address)
+
+    def restart(self) -> None:
+        """Cut the node's power and switch it on; return when its components run and the API server is ready."""
+        process.restart(self._layout)
+        with Api(self.kubeconfig) as api:
+            template.wait_for_api(self._layout, api)
 
 
 class EmbeddedProvider:

@@ -5,6 +5,9 @@
 It is killed, and the kernel ends the node with it (``PR_SET_PDEATHSIG``, then the end of process 1 ends the whole PID
 namespace, mounts and links with it); what only a living process can remove, cgroups and files, is left for the next
 sweep.
+
+Meanwhile it runs the commands that are registered with the cluster (``harness.clusters.undo``) when they are overdue:
+whoever registered one may have been killed. That keeps it from nothing: when it ends, they are killed.
 """
 
 import json
@@ -20,10 +23,20 @@ from pathlib import Path
 from harness.clusters.embedded import cgroups
 from harness.clusters.embedded.layout import Layout
 from harness.clusters.lease import Lease
+from harness.clusters.undo import Overdue, Undos
 from harness.kube.kubectl import child_environment
 
 KEPT_POLL = 0.5
 """Seconds between two looks at whether an unused cluster is still to be kept."""
+
+UNDO_POLL = 0.25
+"""Seconds between two looks at which commands are overdue."""
+
+
+def run_overdue(overdue: Overdue, ended: threading.Event) -> None:
+    """Block until the node has ended; meanwhile run what is overdue."""
+    while not ended.wait(UNDO_POLL):
+        overdue.look()
 
 
 def end_when_unused(layout: Layout, node: subprocess.Popen[bytes], unused: threading.Event) -> None:
@@ -71,10 +84,19 @@ def main() -> None:
     state.rename(layout.state)
     unused = threading.Event()
     threading.Thread(target=end_when_unused, args=(layout, node, unused), daemon=True).start()
+    overdue, ended = Overdue(Undos(layout.folder), say), threading.Event()
+    threading.Thread(target=run_overdue, args=(overdue, ended), daemon=True).start()
     node.wait()
+    ended.set()
+    overdue.close()
     cgroups.remove(layout.cgroup, mounted)
     if unused.is_set():  # else somebody holds the lease still, and wants to read what happened
         shutil.rmtree(layout.folder, ignore_errors=True)
+
+
+def say(line: str) -> None:
+    """Write a line to the supervisor's log."""
+    print(time.strftime("%H:%M:%S"), line, flush=True)  # noqa: T201 -- its standard output is its log
 
 
 def _own_cgroup(hierarchy: cgroups.Hierarchy) -> Path:

@@ -17,15 +17,15 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from harness.clusters.embedded import commands, layout, process
+from harness.clusters.embedded import commands, inside, layout, process
 from harness.clusters.embedded.archives import references, thin
 from harness.clusters.embedded.assets import Assets
 from harness.clusters.embedded.layout import Layout
 from harness.clusters.lease import Lease
 from harness.clusters.readiness import LATE_CHECK
 from harness.errors import ClusterError
-from harness.kube.client import Api, ApiUnreachable
-from harness.kube.kubectl import JsonObject, Kubectl
+from harness.kube.client import Api, ApiError
+from harness.kube.kubectl import JsonObject
 from harness.timeline import Timeline
 
 DATABASES = (
@@ -136,7 +136,7 @@ def bring_up(where: Layout, assets: Assets) -> None:
     with ThreadPoolExecutor(1) as pool, Api(where.kubeconfig) as api:
         loading = pool.submit(load_images, where, [image.archive for image in assets.images.values()])
         wait_for_api(where, api)
-        kubectl = Kubectl(where.binaries / "kubectl", where.kubeconfig)
+        kubectl = where.kubectl
         kubectl.run("create", "-f", str(assets.crds))
         kubectl.run("wait", "--for=condition=established", "crd", "--all", "--timeout=60s", seconds=70)
         kubectl.apply(CLUSTER_INFORMATION)
@@ -168,10 +168,8 @@ def wait_for_api(where: Layout, api: Api) -> None:
     def answers() -> bool:
         try:
             return api.text("/readyz", seconds=READYZ_SECONDS, exclude=LATE_CHECK) == "ok"
-        except ApiUnreachable:
+        except ApiError:  # unreachable, and 403 and 500 until its own hooks ran
             return False
-        except Exception as error:  # noqa: BLE001 -- 403 and 500 until its own hooks ran
-            return not str(error)
 
     process.wait_for(where, "the API server to be ready", answers, seconds=API_SECONDS)
 
@@ -198,7 +196,7 @@ def _containerd_answers(where: Layout) -> bool:
 
 
 def _ctr(where: Layout, *arguments: str, stdin: Path | None = None) -> str:
-    return process.in_node(where, f"{commands.BIN}/ctr", "-n", "k8s.io", *arguments, stdin=stdin)
+    return inside.in_node(where, f"{commands.BIN}/ctr", "-n", "k8s.io", *arguments, stdin=stdin)
 
 
 def publish_authority(where: Layout, api: Api) -> None:
@@ -213,8 +211,7 @@ def freeze(where: Layout) -> None:
     """Stop the cluster so that its data can be a template."""
     for name in ("kube-scheduler", "kube-controller-manager"):
         process.stop(where, name)
-    kubectl = Kubectl(where.binaries / "kubectl", where.kubeconfig)
-    kubectl.run("delete", "pods", "--all", "--all-namespaces", "--grace-period=1", "--timeout=60s", seconds=70)
+    where.kubectl.run("delete", "pods", "--all", "--all-namespaces", "--grace-period=1", "--timeout=60s", seconds=70)
     process.stop(where, "kubelet")
     for container in _ctr(where, "containers", "ls", "-q").split():
         if _ctr(where, "tasks", "ls", "-q").split().count(container):
@@ -243,4 +240,4 @@ def _keys(where: Layout, prefix: str) -> list[str]:
 
 
 def _etcdctl(where: Layout, *arguments: str) -> str:
-    return process.in_node(where, f"{commands.BIN}/etcdctl", *arguments)
+    return inside.in_node(where, f"{commands.BIN}/etcdctl", *arguments)

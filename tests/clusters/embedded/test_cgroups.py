@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,27 @@ def test_a_cgroup_that_stays_busy_is_named_when_the_deadline_passes(
 
     with pytest.raises(WaitTimeout, match=r"cgroup .*/harness-1 to be empty.*busy"):
         cgroups.remove("harness-1", [Hierarchy(tmp_path, ())], seconds=0.05)
+
+
+def test_what_is_frozen_is_thawed_before_any_hierarchy_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounted = [Hierarchy(tmp_path / "cpu", ("cpu",)), Hierarchy(tmp_path / "freezer", ("freezer",))]
+    for hierarchy in mounted:
+        (hierarchy.mount / "harness-1").mkdir(parents=True)
+    state = tmp_path / "freezer/harness-1/freezer.state"
+    state.write_text("FROZEN")
+    seen = []
+
+    def look(path: Path) -> None:
+        seen.append(state.read_text())
+        shutil.rmtree(path)
+
+    monkeypatch.setattr(Path, "rmdir", look)
+
+    cgroups.remove("harness-1", mounted)
+
+    assert seen == ["THAWED", "THAWED"]
 
 
 def test_a_cpuset_gets_its_parents_processors_and_memory_before_it_gets_the_process(tmp_path: Path) -> None:

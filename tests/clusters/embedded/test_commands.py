@@ -110,3 +110,9 @@ def test_etcd_and_metrics_listen_on_the_nodes_loopback_only() -> None:
 
 def test_disk_figures_are_gathered_so_that_eviction_works() -> None:
     assert parsed("kubelet.json").get("localStorageCapacityIsolation", True)
+
+
+def test_the_front_proxys_authority_is_not_the_one_that_signs_for_users() -> None:
+    authority = option("kube-apiserver", "requestheader-client-ca-file")
+    assert authority.endswith("/pki/front-proxy-ca.crt")
+    assert authority != option("kube-controller-manager", "cluster-signing-cert-file")

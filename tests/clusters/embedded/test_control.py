@@ -71,3 +71,12 @@ def test_a_node_that_nobody_runs_does_not_answer(tmp_path: Path) -> None:
 
     with pytest.raises(ClusterGone, match="does not answer"):
         request(tmp_path / "control.sock", verb="list")
+
+
+def test_a_node_that_takes_longer_than_was_allowed_does_not_answer(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as busy:
+        busy.bind(str(tmp_path / "control.sock"))
+        busy.listen()
+
+        with pytest.raises(ClusterGone, match="does not answer: timed out"):
+            request(tmp_path / "control.sock", 0.05, verb="restart")

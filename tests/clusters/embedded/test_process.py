@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.clusters.embedded import process
+from harness.clusters.embedded import inside, process
 from harness.clusters.embedded.layout import Layout
 from harness.errors import ClusterGone, ComponentDied
 
@@ -153,7 +153,7 @@ def test_ids_inside_are_translated_to_ids_outside() -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as outer:
         assert outer.stdout is not None
         inner = int(outer.stdout.readline())
-        found = [pid for pid, parent, nested in process._processes() if parent == outer.pid and nested[-1] == inner]
+        found = [pid for pid, parent, nested in inside.processes() if parent == outer.pid and nested[-1] == inner]
         outer.kill()
 
     assert inner == 1

@@ -1,0 +1,55 @@
+"""The one way in: a user's file, run by the runner that was asked for."""
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from harness.chaos.litmus import native, operator, outcome, python
+from harness.chaos.litmus.outcome import EngineOutcome
+from harness.chaos.litmus.parse import read_engines
+from harness.chaos.scene import Scene
+
+Runner = Literal["native", "operator", "litmus-python"]
+
+
+def run_engine(
+    file: Path,
+    scene: Scene,
+    folder: Path,
+    runner: Runner = "native",
+    *,
+    cache: Path,
+    seed: int | None = None,
+    litmus_python: Path | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[EngineOutcome]:
+    """Run every ChaosEngine of a file; what each experiment came to, in the file's order.
+
+    ``folder``, which must be new, gets every ChaosResult and ``outcomes.json``, also when Ctrl-C ends the run.
+    ``cache`` is the harness's cache folder. ``seed`` decides what is left to chance; without one it is drawn, and the
+    outcomes tell it. ``say`` is told what happens.
+
+    Raises ManifestError for the file and UsageError for what the runner cannot do, before anything is changed, and
+    RunnerAbsent, with the reason, where the runner is not here: a test then skips.
+    """
+    engines = read_engines(file)
+    folder.mkdir(parents=True)
+    outcomes: list[EngineOutcome] = []
+
+    def done(one: EngineOutcome) -> None:
+        outcomes.append(one)
+        say(str(one))
+
+    try:
+        match runner:
+            case "native":
+                drawn = secrets.randbits(32) if seed is None else seed
+                native.run(engines, scene, folder, seed=drawn, say=say, done=done)
+            case "operator":
+                operator.run(engines, scene, say=say, done=done)
+            case "litmus-python":
+                python.run(engines, scene, folder, checkout=litmus_python, cache=cache, say=say, done=done)
+    finally:
+        outcome.save(outcomes, folder)
+    return outcomes

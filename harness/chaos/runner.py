@@ -1,0 +1,262 @@
+"""One run of chaos: clients ask, faults strike, everything heals, and the checkers judge what is left."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from harness.chaos.aim import Aims, Reached, index_of
+from harness.chaos.fault import Evidence, FaultError, Faults, Target
+from harness.chaos.faults.node import api_answers
+from harness.chaos.faults.rollouts import await_rollout
+from harness.chaos.history import FILE, Json, Operation, Recorder
+from harness.chaos.load import clients
+from harness.chaos.plan import Candidate, Plan, PlannedFault, draw
+from harness.chaos.scene import Scene
+from harness.chaos.scene import Workload as Struck
+from harness.chaos.strikes import Strike
+from harness.chaos.workload import Finding, Judgement, Workload
+from harness.errors import HarnessError
+from harness.kube.client import ApiUnreachable
+from harness.kube.wait import wait_until
+
+STRIKES_AT_ONCE: Final = 24
+WHOLE_SECONDS: Final = 30.0
+"""How long a fault waits for what another one has struck."""
+
+LATE_SECONDS: Final = 30.0
+"""How much longer clients go on for faults that still wait for what earlier ones have struck."""
+
+SELDOM: Final = frozenset({"node-restart"})
+"""Faults that are not drawn, as nothing but their own end could be seen beside them: a plan names them."""
+
+SOLE: Final = 0.2
+"""How often the only pod of a workload is drawn, beside one of several: all that needs it stands still meanwhile."""
+
+_POLL_SECONDS: Final = 0.05
+
+Say = Callable[[str], None]
+Note = Callable[[Strike], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run came to. ``folder`` holds all of it as files, among them the plan that replays it."""
+
+    folder: Path
+    plan: Plan
+    strikes: Sequence[Strike]
+    operations: Sequence[Operation]
+    rows: Json
+    judgements: Sequence[Judgement]
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Every broken promise."""
+        return [finding for judgement in self.judgements for finding in judgement.findings]
+
+    @property
+    def hits(self) -> list[Strike]:
+        """The faults that are known to have hit."""
+        return [one for one in self.strikes if not one.vacuous]
+
+    @property
+    def unhealed(self) -> list[Strike]:
+        """Faults that hit, and after which not all was whole again in time."""
+        return [one for one in self.strikes if one.hit is not None and one.healed is None]
+
+    @property
+    def failed(self) -> bool:
+        """Whether a promise was broken, something stayed broken, or nothing was."""
+        return bool(self.findings or self.unhealed or not self.hits)
+
+    def judgement(self, checker: str) -> Judgement:
+        """What the checker of that name found."""
+        return next(one for one in self.judgements if one.checker == checker)
+
+
+@dataclass(frozen=True)
+class Arsenal:
+    """What a run can do: faults by kind, and aims by name."""
+
+    faults: Faults
+    aims: Aims = field(default_factory=dict)
+
+    def candidates(self, scene: Scene) -> list[Candidate]:
+        """Every fault that can be drawn here, on each of its targets, and at each of its aims."""
+        can = {(kind, target) for kind, fault in self.faults.items() for target in fault.targets(scene)}
+        aimed = {(kind, target, aim.name) for aim in self.aims.values() for kind, target in aim.faults(scene)}
+        drawn = [(kind, target, "") for kind, target in can if kind not in SELDOM]
+        drawn += [(kind, target, aim) for kind, target, aim in aimed if (kind, target) in can]
+        alone = {one.name for one in scene.workloads if one.replicas == 1}
+        return [
+            Candidate(kind, target.name, self.faults[kind].seconds, aim, weight=SOLE if target.name in alone else 1.0)
+            for kind, target, aim in drawn
+        ]
+
+    def draw(self, scene: Scene, seed: int, duration: float) -> Plan:
+        """The plan that a seed draws for a scene."""
+        return draw(seed, duration, self.candidates(scene))
+
+
+def run(plan: Plan, scene: Scene, workload: Workload, arsenal: Arsenal, folder: Path, *, say: Say) -> Run:
+    """Carry out a plan. Every file is in ``folder``, which must be new; ``say`` is told what happens.
+
+    What a fault comes to is a Strike, and no error: a fault that could not be fired is vacuous. Raises what broke the
+    harness itself: a client, or a cluster that has gone.
+    """
+    folder.mkdir(parents=True)
+    (folder / "plan.json").write_text(plan.text(), encoding="utf-8")
+    with Recorder(folder / FILE) as recorder:
+        scene.begin()
+        with ExitStack() as running:
+            check = running.enter_context(clients(workload, plan.load, plan.seed, recorder, scene.now))
+            nemesis = running.enter_context(_nemesis(scene, arsenal, plan, folder, say))
+            while scene.now() < plan.duration or (nemesis.waiting and scene.now() < plan.duration + LATE_SECONDS):
+                check()
+                scene.cluster.check()
+                nemesis.fire_due()
+                time.sleep(_POLL_SECONDS)
+        say("the clients have ended; healing")
+        strikes = nemesis.strikes
+        for one in scene.workloads:
+            await_rollout(scene, one)
+        workload.settle()
+        rows = workload.final_rows()
+        operations = recorder.operations()
+    (folder / "rows.json").write_text(json.dumps(rows, default=str), encoding="utf-8")
+    judgements = [checker.check(operations, rows) for checker in workload.checkers(strikes)]
+    done = Run(folder, plan, strikes, operations, rows, judgements)
+    (folder / "findings.txt").write_text("".join(f"{one}\n" for one in done.findings), encoding="utf-8")
+    return done
+
+
+class _Nemesis:
+    """Fires the faults of a plan when they are due, each in a thread of its own."""
+
+    def __init__(self, scene: Scene, arsenal: Arsenal, plan: Plan, *, pool: ThreadPoolExecutor, note: Note) -> None:
+        self._scene, self._arsenal, self._pool, self._note = scene, arsenal, pool, note
+        self._due = sorted(plan.faults, key=lambda fault: fault.at)
+        self._targets = {fault.target: threading.Lock() for fault in sorted(plan.faults, key=lambda one: one.target)}
+        self._lock = threading.Lock()
+        self._done: dict[int, Strike] = {}
+        self._begun: list[Future[None]] = []
+        self._under_way: dict[int, Strike] = {}
+
+    @property
+    def strikes(self) -> list[Strike]:
+        """What was done, in the plan's order."""
+        with self._lock:
+            return [strike for _, strike in sorted(self._done.items())]
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a fault has not hit yet that still may."""
+        with self._lock:
+            return len(self._begun) < len(self._due) or any(one.hit is None for one in self._under_way.values())
+
+    def fire_due(self) -> None:
+        while len(self._begun) < len(self._due) and self._due[len(self._begun)].at <= self._scene.now():
+            number = len(self._begun)
+            self._begun.append(self._pool.submit(self._strike, number, self._due[number]))
+
+    def wait(self) -> None:
+        for one in self._begun:
+            one.result()
+
+    def _strike(self, number: int, fault: PlannedFault) -> None:
+        strike = Strike(fault, self._scene.now())
+        with self._lock:
+            self._under_way[number] = strike
+        try:
+            with ExitStack() as alone:
+                self._be_alone(fault, alone)
+                self._await_pods(fault)
+                self._fire(fault, strike, alone)
+        except HarnessError as error:
+            strike.error = str(error)
+        with self._lock:
+            self._done[number] = self._under_way.pop(number)
+        self._note(strike)
+
+    def _be_alone(self, fault: PlannedFault, alone: ExitStack) -> None:
+        """Wait until no other fault holds the target, or, of one with an aim, what it is reached by."""
+        needed = {fault.target, *(self._arsenal.aims[fault.aim].undisturbed if fault.aim else ())}
+        for target, lock in self._targets.items():  # in one order, lest two wait for each other
+            if target in needed:
+                alone.enter_context(lock)
+
+    def _await_pods(self, fault: PlannedFault) -> None:
+        """Wait until there is something to strike: the API answers, and no more than one pod of the target is missing.
+
+        Raises FaultError when the run is over meanwhile.
+        """
+        scene = self._scene
+        wait_until("the API server to be ready", lambda: api_answers(scene), seconds=WHOLE_SECONDS)
+        workload = next((one for one in scene.workloads if one.name == fault.target), None)
+        if workload is not None:
+            least = max(1, workload.replicas - 1)
+            ready = partial(_has_ready, scene, workload, least)
+            what = f"{least} ready pods of {workload.name}"
+            wait_until(what, ready, seconds=WHOLE_SECONDS, tolerate=(ApiUnreachable,))
+        if scene.stop.is_set():
+            raise FaultError("the run was over before it could be fired")
+
+    def _fire(self, fault: PlannedFault, strike: Strike, alone: ExitStack) -> None:
+        """Strike; a fault of a moment lets others at its target as soon as it has hit."""
+        target, evidence = Target(fault.target), Evidence()
+        try:
+            with self._aimed(fault) as reached:
+                index = index_of(self._scene, target, reached.pod) if reached.pod else fault.index
+                strike.fired = self._scene.now()
+                with self._arsenal.faults[fault.kind].strike(self._scene, target, index) as evidence:
+                    strike.hit = self._scene.now()
+                    strike.aimed = reached.said
+                    reached.release()
+                    if reached.until:
+                        strike.aimed += f": {reached.until()}"
+                    elif fault.seconds:
+                        self._scene.hold(fault.seconds)
+                    else:
+                        alone.close()
+            strike.healed = self._scene.now()
+        finally:
+            strike.struck, strike.said, strike.details = evidence.struck, evidence.said, evidence.details
+            strike.vacuous = not evidence.hit
+
+    def _aimed(self, fault: PlannedFault) -> AbstractContextManager[Reached]:
+        if not fault.aim:
+            return nullcontext(Reached(""))
+        return self._arsenal.aims[fault.aim].reach(self._scene, Target(fault.target))
+
+
+def _has_ready(scene: Scene, workload: Struck, least: int) -> bool:
+    return scene.stop.is_set() or len(scene.ready_pods(workload)) >= least
+
+
+@contextmanager
+def _nemesis(scene: Scene, arsenal: Arsenal, plan: Plan, folder: Path, say: Say) -> Iterator[_Nemesis]:
+    """While the block runs, faults are fired; after it, those under way are undone and waited for."""
+    for fault in plan.faults:
+        if fault.kind not in arsenal.faults or (fault.aim and fault.aim not in arsenal.aims):
+            raise FaultError(f"there is no such fault: {fault}")
+    lock = threading.Lock()
+
+    def note(strike: Strike) -> None:
+        with lock, (folder / "strikes.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(strike.as_json()) + "\n")
+        say(str(strike))
+
+    with ThreadPoolExecutor(STRIKES_AT_ONCE) as pool:
+        nemesis = _Nemesis(scene, arsenal, plan, pool=pool, note=note)
+        try:
+            yield nemesis
+        finally:
+            scene.stop.set()
+            nemesis.wait()

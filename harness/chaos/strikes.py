@@ -1,0 +1,57 @@
+"""What was really done: a fault of a plan, when it hit, what shows it, and when everything was whole again."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from harness.chaos.plan import PlannedFault
+
+SHOWN_CHARACTERS: Final = 300
+"""How much is shown of an error; all of it lies in the run's folder."""
+
+
+@dataclass
+class Strike:
+    """One fault of a run. Times are seconds since the run's start; None where it did not come to that.
+
+    ``fired`` is when it was begun, ``hit`` when it was in effect, ``healed`` when it was undone and its workload whole.
+    ``aimed`` says that its aim was met, and how.
+    """
+
+    planned: PlannedFault
+    fired: float
+    hit: float | None = None
+    healed: float | None = None
+    struck: str = ""
+    said: str = ""
+    aimed: str = ""
+    vacuous: bool = True
+    error: str = ""
+    details: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def frozen(self) -> tuple[float, float] | None:
+        """When a pod was frozen, from and to; None for other faults."""
+        if self.planned.kind != "freeze" or self.vacuous or self.hit is None or self.healed is None:
+            return None
+        return self.hit, self.healed
+
+    def as_json(self) -> dict[str, Any]:
+        """For the run's folder."""
+        return {**asdict(self), "planned": self.planned.model_dump()}
+
+    def __str__(self) -> str:
+        came_to = " ".join(self.error.split())[:SHOWN_CHARACTERS] or (
+            "vacuous" if self.vacuous else "; ".join(filter(None, (self.aimed, self.said)))
+        )
+        return f"{self.planned}: {self.struck or 'nothing struck'}: {came_to}"
+
+
+def vacuous(strikes: Sequence[Strike]) -> bool:
+    """Whether a run broke nothing at all."""
+    return all(one.vacuous for one in strikes)
+
+
+def kinds(strikes: Iterable[Strike]) -> set[str]:
+    """The kinds of faults that hit."""
+    return {one.planned.kind for one in strikes if not one.vacuous}

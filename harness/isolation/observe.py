@@ -1,0 +1,209 @@
+"""Looking at a cluster: all cells of a round at once, with their controls, until they agree with the oracle."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.errors import ProbeError
+from harness.isolation.matrix import (
+    REACHED,
+    Cell,
+    Compared,
+    Control,
+    Seen,
+    Standing,
+    State,
+    answering,
+    classify,
+    compare,
+    controls_of,
+)
+from harness.isolation.oracle import Oracle
+from harness.isolation.stage import PORTS
+from harness.isolation.verdict import Verdict
+from harness.isolation.world import Pod, Source, World
+from harness.kube.protocol import Protocol
+from harness.prober.client import Prober, Target, probe_all
+from harness.prober.client import Verdict as Probed
+
+SILENCE_SECONDS = 0.05
+"""How long a first round waits for an answer; the prober makes it ten times its slowest connect where that is more."""
+CELL_SECONDS = 0.0001
+"""What each cell of a round adds to the work that all of them wait for: so a large round waits longer, at least."""
+LONGEST_SILENCE = 1.0
+"""What rounds on cells that disagree grow to: what is slow must not be taken for denied."""
+DNS_PORT = 53
+WRONG = frozenset({Standing.DEVIATES, Standing.UNKNOWN})
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The last full look at the cells, how long it took until they agreed (or were given up), and in how many rounds.
+
+    ``again`` are the cells that were asked once more since they disagreed at first: none of them is wrong for it, and
+    they tell of a plugin, or a machine, that is slow. ``agreed`` is True only if every cell of one and the same round
+    conforms, is undefined or untested.
+    """
+
+    compared: Sequence[Compared]
+    seconds: float
+    rounds: int
+    again: Sequence[Cell] = ()
+
+    @property
+    def wrong(self) -> list[Compared]:
+        """The cells that deviate or are unknown."""
+        return [one for one in self.compared if one.standing in WRONG]
+
+    @property
+    def agreed(self) -> bool:
+        """Whether none is wrong."""
+        return not self.wrong
+
+
+class Observer:
+    """Looks at one world with the probers that stand in it.
+
+    ``probers`` are keyed by the id of the source that they stand for. ``greeting`` are the ids of the entities on which
+    our own listener answers. ``untested`` says of sources for which there is no means here why that is; ``failed`` says
+    it of those whose prober could not be opened: their cells are unknown.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        probers: Mapping[str, Prober],
+        greeting: Iterable[str],
+        untested: Mapping[str, str] | None = None,
+        failed: Mapping[str, str] | None = None,
+    ) -> None:
+        self.world = world
+        self.oracle = Oracle(world)
+        self._probers = probers
+        self._greeting = frozenset(greeting)
+        self._untested = untested or {}
+        self._failed = failed or {}
+        self._probed: dict[str, Source] = {one.id: one for one in world.sources if one.id in probers}
+
+    def look(self, cells: Sequence[Cell], silence_s: float = SILENCE_SECONDS) -> dict[Cell, Seen]:
+        """Probe all cells and their controls in one round. A cell whose prober is missing or fails is unknown."""
+        targets = {cell: self._target(cell) for cell in cells}
+        controls = self._controls(cells)
+        asked: dict[str, dict[Target, None]] = {cell.source.id: {} for cell in cells}
+        for cell, target in targets.items():
+            asked[cell.source.id][target] = None
+            if cell.source.id in self._probed:
+                asked[cell.source.id][self._own(cell.source, cell)] = None
+        for control in dict.fromkeys(one for found in controls.values() for one in found if one):
+            asked.setdefault(control.asker.id, {})[self._target(control)] = None
+        answers, failures = self._ask({source: list(one) for source, one in asked.items()}, silence_s)
+        lives = self._lives(cells, answers)
+        seen: dict[Cell, Seen] = {}
+        for cell, target in targets.items():
+            probe = answers.get(cell.source.id, {}).get(target)
+            if probe is not None:
+                met = [answers.get(one.asker.id, {}).get(self._target(one)) if one else None for one in controls[cell]]
+                seen[cell] = classify(
+                    cell,
+                    probe,
+                    met,
+                    names=[one.name for one, _ in answering(self.world, cell) if isinstance(one, Pod)],
+                    source_lives=lives[cell.source.id],
+                    greets=self._greets(cell),
+                )
+            elif cell.source.id in self._untested:
+                seen[cell] = Seen(State.UNTESTED, self._untested[cell.source.id])
+            else:
+                why = failures.get(cell.source.id) or self._failed.get(cell.source.id)
+                seen[cell] = Seen(State.UNKNOWN, why or "there is no prober at the source")
+        return seen
+
+    def _controls(self, cells: Sequence[Cell]) -> dict[Cell, list[Control | None]]:
+        """The controls of each cell: many cells ask the same place, and have the same ones."""
+        places = {(cell.destination.id, cell.port, cell.protocol): cell for cell in cells}
+        found = {place: controls_of(self.world, cell, self._probed) for place, cell in places.items()}
+        return {cell: found[cell.destination.id, cell.port, cell.protocol] for cell in cells}
+
+    def settle(self, cells: Sequence[Cell], seconds: float) -> Settled:
+        """Look until one full round agrees with the oracle, or the time is over. Only what disagrees is asked again."""
+        began = time.monotonic()
+        silence, rounds = max(SILENCE_SECONDS, CELL_SECONDS * len(cells)), 1
+        latest = self.look(cells, silence)
+        wrong = self._wrong(latest)
+        asked_again: dict[Cell, None] = {}
+        while wrong and time.monotonic() - began < seconds:
+            silence = min(LONGEST_SILENCE, 2 * silence)
+            asked_again |= dict.fromkeys(wrong)
+            again = self.look(wrong, silence)
+            rounds += 1
+            latest.update(again)
+            wrong = self._wrong(again)
+            if not wrong:
+                latest = self.look(cells, silence)
+                rounds += 1
+                wrong = self._wrong(latest)
+        return Settled(compare(self.oracle, latest), time.monotonic() - began, rounds, list(asked_again))
+
+    def _wrong(self, seen: Mapping[Cell, Seen]) -> list[Cell]:
+        return [one.cell for one in compare(self.oracle, seen) if one.standing in WRONG]
+
+    def _target(self, asked: Cell | Control) -> Target:
+        """What to ask for: a foreign listener on port 53 in its own language."""
+        foreign = asked.protocol is Protocol.UDP and not self._greets(asked)
+        is_dns = foreign and DNS_PORT in [port for _, port in answering(self.world, asked)][:1]
+        return Target(asked.destination.address, asked.port, asked.protocol, speaks="dns" if is_dns else "")
+
+    def _greets(self, asked: Cell | Control) -> bool:
+        """Whether everybody who would answer is a listener of ours: on nodes and outside there are others, too."""
+        behind = list(answering(self.world, asked))
+        ours = (one.id in self._greeting and (isinstance(one, Pod) or port in PORTS) for one, port in behind)
+        return bool(behind) and all(ours)
+
+    def _own(self, source: Source, cell: Cell) -> Target:
+        """The source's own address: refused is as good as answered."""
+        declared = source.ports if isinstance(source, Pod) else ()
+        port = next((one.number for one in declared if one.protocol is Protocol.TCP), cell.port)
+        return Target(source.address, port, Protocol.TCP)
+
+    def _ask(
+        self, asked: Mapping[str, Sequence[Target]], silence_s: float
+    ) -> tuple[dict[str, dict[Target, Probed]], dict[str, str]]:
+        """The verdicts of every source that could be asked, and why the others could not."""
+        able = {
+            source: self._probers[source] for source, targets in asked.items() if source in self._probers and targets
+        }
+        wanted: dict[Prober, dict[Target, None]] = {}
+        for source, prober in able.items():  # a node and a pod on its network have one prober
+            wanted.setdefault(prober, {}).update(dict.fromkeys(asked[source]))
+        found = probe_all({prober: list(targets) for prober, targets in wanted.items()}, silence_s)
+        answers: dict[str, dict[Target, Probed]] = {}
+        failures: dict[str, str] = {}
+        for source, prober in able.items():
+            said = found[prober]
+            if isinstance(said, ProbeError):
+                failures[source] = str(said)
+            else:
+                answers[source] = {one.target: one for one in said}
+        return answers, failures
+
+    def _lives(self, cells: Sequence[Cell], answers: Mapping[str, Mapping[Target, Probed]]) -> dict[str, bool]:
+        """Whether each source reached another that it may reach, or itself where the round has no such cell."""
+        reached = {
+            source: {target.address for target, probe in found.items() if probe.outcome in REACHED}
+            for source, found in answers.items()
+        }
+        may = {cell.source.id for cell in cells if self._may_reach_another(cell)}
+        lives = {}
+        for source in {cell.source.id: cell.source for cell in cells}.values():
+            mine = reached.get(source.id, set())
+            lives[source.id] = bool(mine - {source.address}) or (source.address in mine and source.id not in may)
+        return lives
+
+    def _may_reach_another(self, cell: Cell) -> bool:
+        if cell.destination.address == cell.source.address or not self._tells(cell):
+            return False
+        return self.oracle.verdict(cell.source, cell.destination, cell.port, cell.protocol).verdict is Verdict.ALLOW
+
+    def _tells(self, cell: Cell) -> bool:
+        """Whether somebody who is reached is sure to show it: a foreign listener may take a datagram without a word."""
+        return cell.protocol is not Protocol.UDP or bool(self._target(cell).speaks) or self._greets(cell)

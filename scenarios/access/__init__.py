@@ -1,0 +1,1 @@
+"""Who may do what through the API? Each right of the case, asked for."""

@@ -1,0 +1,48 @@
+"""Both teams' pods and databases, the Ingress, DNS, strangers, the world outside: everybody tries to reach everybody.
+
+Who may is written in expected.yaml, as a table. Each connection that fails counts only beside two that come up at the
+same time: the destination answers itself, and the source reaches somebody else.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from harness.case import Case
+from harness.isolation.expectations import read
+from harness.isolation.lab import Lab
+from harness.isolation.matrix import State
+from harness.isolation.real import Proof, prove_table
+from harness.isolation.recording import Records
+from harness.isolation.workloads import world_of
+from harness.kube.manifests import kustomize, load
+
+pytestmark = pytest.mark.xdist_group("case")
+
+EXPECTED = Path(__file__).parent / "expected.yaml"
+
+
+@pytest.fixture(scope="module")
+def proof(case: Case, lab: Lab, records: Records) -> Proof:
+    """Every cell of the table, tried at once."""
+    render = kustomize(case.cluster.kubectl)
+    written = [world_of(load(folder, render)) for folder in case.folders]
+    policies = [policy for world in written for policy in world.policies]
+    homes = [namespace for world in written for namespace in world.namespaces]
+    found = prove_table(lab, read(EXPECTED), policies, case.namespaces, allow_ephemeral=True, homes=homes)
+    records.notes([f"the case's table: {found.counts}", *lab.reopened])
+    return found
+
+
+def test_everybody_reaches_whom_the_table_allows_and_nobody_else(proof: Proof) -> None:
+    assert not proof.broken, "\n".join(proof.broken)
+
+
+def test_no_connection_was_left_untried(proof: Proof) -> None:
+    untested = [str(one.compared) for one in proof.judged if one.compared.seen.state is State.UNTESTED]
+
+    assert not untested, "\n".join(untested)
+
+
+def test_the_policies_on_the_cluster_are_those_in_the_manifests(proof: Proof) -> None:
+    assert not proof.drift, "\n".join(proof.drift)

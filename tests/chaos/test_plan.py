@@ -1,0 +1,124 @@
+"""Plans: drawn from a seed, written down, and read again, or refused with the place that is wrong."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.chaos.plan import QUIET, Candidate, Plan, PlannedFault, draw, read_plan
+from harness.errors import UsageError
+
+KINDS = {"pod-kill": None, "freeze": None, "evict": None}
+AIMS = {"mid-rollout": None}
+CANDIDATES = [
+    Candidate("pod-kill", "shop/Deployment/web"),
+    Candidate("pod-kill", "shop/StatefulSet/db"),
+    Candidate("freeze", "shop/Deployment/web", (2.0, 4.0)),
+    Candidate("evict", "shop/Deployment/web"),
+    Candidate("evict", "shop/Deployment/web", aim="mid-rollout"),
+]
+
+
+def test_a_seed_draws_the_same_plan_whatever_the_order_of_what_there_is() -> None:
+    assert draw(7, 60, CANDIDATES) == draw(7, 60, CANDIDATES[::-1])
+    assert draw(7, 60, CANDIDATES) != draw(8, 60, CANDIDATES)
+
+
+def test_a_minute_has_twenty_faults_of_all_kinds_with_quiet_at_both_ends() -> None:
+    plan = draw(1, 60, CANDIDATES)
+
+    assert len(plan.faults) >= 20
+    assert {fault.kind for fault in plan.faults} == set(KINDS)
+    assert {fault.aim for fault in plan.faults} == {"", *AIMS}
+    assert all(QUIET <= fault.at <= 60 - QUIET for fault in plan.faults)
+    assert [fault.at for fault in plan.faults] == sorted(fault.at for fault in plan.faults)
+
+
+def test_a_fault_lasts_as_long_as_its_kind_may() -> None:
+    lasting = {fault.seconds for fault in draw(1, 60, CANDIDATES).faults if fault.kind == "freeze"}
+
+    assert all(2 <= seconds <= 4 for seconds in lasting)
+    assert len(lasting) > 1
+
+
+def test_a_run_too_short_for_quiet_still_has_a_fault() -> None:
+    assert len(draw(1, 2, CANDIDATES).faults) == 1
+
+
+def test_nothing_is_drawn_from_nothing() -> None:
+    with pytest.raises(UsageError, match="none of the workloads is a target"):
+        draw(1, 60, [])
+
+
+def test_a_plan_survives_its_file(tmp_path: Path) -> None:
+    plan = draw(3, 30, CANDIDATES)
+    file = tmp_path / "plan.json"
+    file.write_text(plan.text())
+
+    assert read_plan(file, KINDS, AIMS) == plan
+
+
+def written(tmp_path: Path, **changes: Any) -> Path:  # noqa: ANN401 -- JSON
+    fault = {"kind": "freeze", "target": "a/Deployment/b", "at": 1.0}
+    file = tmp_path / "plan.json"
+    file.write_text(json.dumps({"version": 1, "seed": 1, "duration": 10, "faults": [fault], **changes}))
+    return file
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"seed": "many"}, "seed: "),
+        ({"version": 2}, "version: "),
+        ({"colour": "red"}, "colour: "),
+        ({"duration": -1}, "duration: "),
+        ({"faults": [{"kind": "freeze", "target": "x", "at": -1}]}, r"faults\[0\].at: "),
+        ({"faults": [{"kind": "flood", "target": "x", "at": 1}]}, r"faults\[0\]: no fault is named 'flood': evict"),
+        (
+            {"faults": [{"kind": "freeze", "target": "x", "at": 1, "aim": "heart"}]},
+            "no aim is named 'heart': mid-rollout",
+        ),
+        ({"faults": [{"kind": "freeze", "target": "x", "at": 99}]}, r"faults\[0\]: it is at 99 s, and the run ends"),
+        ({"load": {"clients": 0}}, "load.clients: "),
+    ],
+)
+def test_what_is_wrong_with_a_plan_is_named(tmp_path: Path, changes: dict[str, Any], problem: str) -> None:
+    with pytest.raises(UsageError, match=problem):
+        read_plan(written(tmp_path, **changes), KINDS, AIMS)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "42"])
+def test_a_file_that_is_no_plan_is_named(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "plan.json"
+    file.write_text(text)
+
+    with pytest.raises(UsageError, match=r"plan.json is no plan: the file: "):
+        read_plan(file, KINDS, AIMS)
+
+
+def test_a_folder_is_no_plan(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_plan(tmp_path, KINDS, AIMS)
+
+
+def test_a_fault_reads_as_a_sentence() -> None:
+    fault = PlannedFault(kind="freeze", target="a/Deployment/b", at=1.5, index=2, seconds=3)
+
+    assert str(fault) == "freeze of a/Deployment/b [2] at 1.50 s for 3 s"
+    aimed = fault.model_copy(update={"seconds": 0.0, "aim": "mid-rollout"})
+    assert str(aimed) == "freeze mid-rollout of a/Deployment/b [2] at 1.50 s"
+
+
+def test_faults_can_be_left_out() -> None:
+    plan = draw(1, 60, CANDIDATES)
+
+    assert plan.with_faults(plan.faults[:1]) == Plan(seed=1, duration=60, faults=plan.faults[:1])
+
+
+def test_what_weighs_less_is_drawn_less_often() -> None:
+    light = [Candidate("evict", "shop/StatefulSet/db", weight=0.1), Candidate("evict", "shop/Deployment/web")]
+
+    drawn = [fault.target for fault in draw(1, 600, light).faults]
+
+    assert 0 < drawn.count("shop/StatefulSet/db") < drawn.count("shop/Deployment/web") / 4
