@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -15,7 +14,7 @@ FAILED = ExperimentError(Code.HTTP_PROBE_FAILED, "status 500")
 BROKEN = ExperimentError(Code.CMD_PROBE, "no shell")
 
 
-def probe(name: str, mode: str, **properties: Any) -> Probe:
+def probe(name: str, mode: str, **properties: str | int) -> Probe:
     said = {"probeTimeout": "1s", "interval": "1ms", "probePollingInterval": "1ms", **properties}
     return Probe.model_validate({"name": name, "type": "httpProbe", "mode": mode, "runProperties": said})
 
