@@ -334,11 +334,12 @@ def test_a_timeout_of_the_user_stays(run: pytest.Pytester) -> None:
     run.runpytest_subprocess().assert_outcomes(passed=1)
 
 
-def test_history_says_that_it_is_not_built_yet(run: pytest.Pytester) -> None:
-    run.makepyfile("def test_one(history): pass")
-    result = run.runpytest_subprocess()
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["NotBuiltYet: the fixture `history` is not built yet: *"])
+def test_history_is_one_run_of_chaos_on_the_case_for_all_who_ask_and_its_stage_is_left_before_the_cluster(
+    run: pytest.Pytester,
+) -> None:
+    run.makepyfile("def test_one(history): assert history == 'a run on mine'\ndef test_two(history): test_one(history)")
+    run.runpytest_subprocess("--cluster-name=mine").assert_outcomes(passed=2)
+    assert log(run) == ["create mine", "chaos on mine", "leave the stage on mine", "delete mine"]
 
 
 PYTEST_KIND = """

@@ -1,4 +1,4 @@
-"""Put in place of ``harness.wiring`` and ``harness.case`` in runs that test the plugin: clusters are folders.
+"""Put in place of ``harness.wiring`` and of the case and its chaos in runs that test the plugin: clusters are folders.
 
 What is done to them is a line each in the file ``STAND_IN_LOG``. A cluster named ``broken`` cannot be made.
 """
@@ -6,15 +6,17 @@ What is done to them is a line each in the file ``STAND_IN_LOG``. A cluster name
 import os
 import shutil
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Self
 
 from harness.clusters.lease import Lease
 from harness.clusters.provider import Cluster
 from harness.errors import ClusterError
 from harness.kube.kubectl import Kubectl
+from harness.run import Run
 from harness.settings import Settings
 from harness.timeline import Timeline
 
@@ -97,6 +99,36 @@ class StandInCase:
         """Nothing is open."""
 
 
+class StandInStage:
+    """Nothing can be hurt on it."""
+
+    def __init__(self, where: Run) -> None:
+        self._cluster = where.cluster.name
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _log(f"leave the stage on {self._cluster}")
+
+    def scene(self, _namespaces: Iterable[str]) -> None:
+        """It has none."""
+
+
+@dataclass(frozen=True)
+class StandInChaos:
+    """Runs of chaos that do nothing."""
+
+    where: Run
+    case: StandInCase
+    scene: Callable[[Iterable[str]], None]
+
+    def run_as_wanted(self) -> str:
+        """Say which cluster it is on."""
+        _log(f"chaos on {self.case.cluster.name}")
+        return f"a run on {self.case.cluster.name}"
+
+
 @dataclass(frozen=True)
 class _Image:
     reference: str
@@ -134,6 +166,7 @@ def _collect(_cluster: Cluster, folder: Path) -> None:
 
 _module("harness.wiring", provider_of=_provider_of)
 _module("harness.case", deployed_case=_deployed_case, open_case=_deployed_case, SERVICES={"invoice-app": "invoice"})
+_module("harness.chaoscase", Stage=StandInStage, Chaos=StandInChaos)
 _module("harness.images.catalogue", prober_image=lambda _timeline: _Image("prober:1", Path("/dev/null")))
 _module("harness.probing", prove_policy_on=_prove)
 _module("harness.kube.leftovers", clear=_clear, until_none_is_going=None)
