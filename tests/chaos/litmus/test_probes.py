@@ -45,15 +45,15 @@ def test_each_mode_runs_when_it_is_to() -> None:
     modes = ("SOT", "EOT", "Edge", "Continuous", "OnChaos")
     run = probes(asked, *(probe(mode, mode) for mode in modes))
     run.before()
-    wait_until("the continuous one", lambda: "Continuous" in asked.asked, seconds=5)
+    wait_until("the continuous one", lambda: "Continuous" in asked.asked, seconds=60)
     assert set(asked.asked) == {"SOT", "Edge", "Continuous"}
     assert [state.verdict for state in run.states[:3]] == ["Passed", "Awaited", "Awaited"]
     run.during()
-    wait_until("the other one", lambda: "OnChaos" in asked.asked, seconds=5)
+    wait_until("the other one", lambda: "OnChaos" in asked.asked, seconds=60)
+    wait_until("a second look", lambda: asked.asked.count("Continuous") >= 2, seconds=60)
     run.after()
     assert [state.verdict for state in run.states] == ["Passed"] * 5
     assert (asked.asked.count("Edge"), asked.asked.count("EOT")) == (2, 1)
-    assert asked.asked.count("Continuous") >= 2
 
 
 def test_a_failure_does_not_end_the_run_unless_the_probe_says_so() -> None:
@@ -95,7 +95,7 @@ def test_one_that_looks_all_the_time_stops_at_its_first_failure_and_halts_the_ru
     run = probes(asked, probe("good", "Continuous"), probe("bad", "OnChaos", stopOnFailure=True), halt=halted.set)
     run.before()
     run.during()
-    assert halted.wait(5)
+    assert halted.wait(60)
     assert asked.asked.count("bad") == 2
     with pytest.raises(ExperimentError):
         run.after()
