@@ -244,7 +244,7 @@ def test_what_is_no_http_is_none_either(text: bytes) -> None:
 
 
 def test_jobs_are_done_side_by_side_and_answered_in_order() -> None:
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=60)
 
     assert at_once([lambda: both.wait() >= 0, lambda: both.wait() >= 0]) == [True, True]
     assert at_once([]) == []

@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.clusters.claims import Claims
 from harness.timeline import Timeline
 
-DEADLINE = 10
+DEADLINE = 60
 
 
 def test_making_one_touches_nothing(tmp_path: Path) -> None:

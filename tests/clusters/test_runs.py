@@ -54,7 +54,7 @@ def test_a_run_lives_as_long_as_any_of_its_processes_holds_it(tmp_path: Path) ->
     with another_process_of("one", tmp_path) as last:
         assert ended(tmp_path) == []
         os.kill(last.pid, signal.SIGKILL)
-        last.wait(timeout=10)
+        last.wait(timeout=60)
 
         assert ended(tmp_path) == ["one"]
 

@@ -35,7 +35,7 @@ class Keeper:
             self.overdue.look()
             return any(said in line for line in self.said)
 
-        wait_until(f"the log to say {said!r}", seen, seconds=20, interval=0.01, describe=lambda: "\n".join(self.said))
+        wait_until(f"the log to say {said!r}", seen, seconds=60, interval=0.01, describe=lambda: "\n".join(self.said))
 
 
 @pytest.fixture
@@ -172,12 +172,12 @@ def test_closing_kills_what_runs_with_all_that_it_started(undos: Undos, keeper: 
     file = tmp_path / "pid"
     undos.register("a", Entry(0, ("sh", "-c", 'sleep 1000 & echo $! > "$0"; wait', str(file)), ENVIRONMENT))
     keeper.overdue.look()
-    wait_until("the command to start", lambda: file.exists() and file.read_text().strip(), seconds=20)
+    wait_until("the command to start", lambda: file.exists() and file.read_text().strip(), seconds=60)
 
     keeper.overdue.close()
     keeper.overdue.look()
 
-    wait_until("its child to be gone", lambda: not is_running(int(file.read_text())), seconds=20)
+    wait_until("its child to be gone", lambda: not is_running(int(file.read_text())), seconds=60)
     assert undos.names() == ["a"]
     assert len(keeper.said) == 1
 

@@ -115,12 +115,12 @@ class Server:
         file = self._folder / "kubeconfig"
         file.write_text(json.dumps(kubeconfig(f"http://127.0.0.1:{self.listening.getsockname()[1]}/base", **user)))
         with Api(file) as api:
-            return ExecStream(api, "ns", "app", ["python3", "-c", "a b&c"], "main", seconds=10)
+            return ExecStream(api, "ns", "app", ["python3", "-c", "a b&c"], "main", seconds=60)
 
     def close(self) -> None:
         self.listening.close()
         if self.thread:
-            self.thread.join(timeout=10)
+            self.thread.join(timeout=60)
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ def test_nothing_within_the_time_is_not_the_end(server: Server) -> None:
 
     def script(peer: Peer) -> None:
         peer.accept("v5.channel.k8s.io")
-        asked.wait(10)
+        asked.wait(60)
         peer.send(STDOUT, b"late")
         peer.receive()
 
@@ -233,7 +233,7 @@ def test_closing_ends_the_input_and_says_farewell(server: Server) -> None:
     stream.close()
     stream.close()
     assert server.thread is not None
-    server.thread.join(timeout=10)
+    server.thread.join(timeout=60)
     assert [got[0], got[1][0]] == [(2, bytes([CLOSE, STDIN])), 8]
 
 
@@ -249,7 +249,7 @@ def test_an_older_server_is_spoken_to_in_version_4_which_cannot_end_the_input_al
         assert stream.read(10) == b"x"
         stream.end_input()
     assert server.thread is not None
-    server.thread.join(timeout=10)
+    server.thread.join(timeout=60)
     assert got[0][0] == 8
 
 
@@ -339,5 +339,5 @@ def test_through_tls_the_server_must_be_who_the_kubeconfig_says(server: Server, 
         assert api._tls.verify_mode is ssl.CERT_REQUIRED
         with pytest.raises(ApiUnreachable):
             api.open_socket(5)
-    thread.join(timeout=10)
+    thread.join(timeout=60)
     assert seen == [b"\x16"]

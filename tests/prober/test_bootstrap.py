@@ -38,7 +38,7 @@ class ExecHere(LocalChannel):
         """As ExecStream does: the end comes with how it ended."""
         piece = super().read(seconds)
         if piece == b"":
-            self.ending = Ending(self.process.wait(timeout=10), "")
+            self.ending = Ending(self.process.wait(timeout=60), "")
         return piece
 
 

@@ -94,8 +94,8 @@ def test_it_leaves_no_process_when_the_run_is_killed(number: signal.Signals, tmp
         pids = [int(word) for word in run.stdout.readline().split()]
         assert len(pids) == 2
         run.send_signal(number)
-        run.wait(timeout=20)
-    wait_until("the agents to end", lambda: not any(_lives(pid) for pid in pids), seconds=10)
+        run.wait(timeout=60)
+    wait_until("the agents to end", lambda: not any(_lives(pid) for pid in pids), seconds=60)
 
 
 def _lives(pid: int) -> bool:

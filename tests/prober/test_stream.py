@@ -61,7 +61,7 @@ def test_an_agent_that_is_killed_before_it_answers_is_an_error_with_its_status_a
 def test_an_agent_that_is_gone_takes_no_request() -> None:
     channel = python(HELLO)
     with AgentStream(channel, "pod x") as stream:
-        channel.process.wait(timeout=10)
+        channel.process.wait(timeout=60)
         with pytest.raises(ProbeError, match="not running any more"):
             stream.send({})
 
@@ -87,6 +87,6 @@ def test_nothing_within_the_time_is_not_the_end() -> None:
     channel = python("import sys; input(); sys.stdout.write('x\\n')")
     assert channel.read(0) is None
     channel.write(b"\n")
-    assert channel.read(10) == b"x\n"
-    assert channel.read(10) == b""
+    assert channel.read(60) == b"x\n"
+    assert channel.read(60) == b""
     channel.close()

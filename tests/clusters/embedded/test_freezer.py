@@ -66,7 +66,7 @@ def test_a_stopped_process_still_dies(tmp_path: Path, sleeper: subprocess.Popen[
     freezer.freeze(tmp_path)
     sleeper.kill()
 
-    assert sleeper.wait(timeout=10) == -signal.SIGKILL
+    assert sleeper.wait(timeout=60) == -signal.SIGKILL
 
 
 def test_what_is_gone_is_frozen_and_thawed(tmp_path: Path) -> None:

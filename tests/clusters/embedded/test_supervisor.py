@@ -24,10 +24,10 @@ def test_what_is_overdue_runs_while_the_node_does_and_not_longer(
     looking = threading.Thread(target=supervisor.run_overdue, args=(overdue, ended))
 
     looking.start()
-    wait_until("the short one to be done", lambda: undos.names() == ["long"], seconds=20)
-    wait_until("the long one to run", (tmp_path / "pid").exists, seconds=20)
+    wait_until("the short one to be done", lambda: undos.names() == ["long"], seconds=60)
+    wait_until("the long one to run", (tmp_path / "pid").exists, seconds=60)
     ended.set()
-    looking.join(timeout=20)
+    looking.join(timeout=60)
     overdue.close()
 
     assert not looking.is_alive()
