@@ -66,11 +66,13 @@ def test_an_agent_that_is_gone_takes_no_request() -> None:
             stream.send({})
 
 
-@pytest.mark.parametrize(("said", "message"), [("", "gave no hello in 1 s"), ("print('{\"hello\": 1}')", "version")])
-def test_no_hello_of_our_version_is_an_error_and_leaves_no_process(said: str, message: str) -> None:
+@pytest.mark.parametrize(
+    ("said", "seconds", "message"), [("", 1, "gave no hello in 1 s"), ("print('{\"hello\": 1}')", 60, "version")]
+)
+def test_no_hello_of_our_version_is_an_error_and_leaves_no_process(said: str, seconds: float, message: str) -> None:
     channel = python(f"{said}\nimport time\ntime.sleep(60)")
     with pytest.raises(ProbeError, match=message):
-        AgentStream(channel, "pod x", open_seconds=1)
+        AgentStream(channel, "pod x", open_seconds=seconds)
     assert not Path(f"/proc/{channel.process.pid}").exists()
 
 
