@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
@@ -72,15 +73,15 @@ def collect(cluster: Subject, folder: Path, namespaces: Sequence[str] | None = N
     """
     bundle = _Bundle(folder)
     tasks: dict[str, Callable[[], None]] = {"components' logs": partial(_components, bundle, cluster)}
-    bundle.attempt("what the API server knows", partial(_from_api, bundle, cluster.kubectl, namespaces, tasks))
     pool = ThreadPoolExecutor(_WORKERS)
-    try:
+    with ExitStack() as closing:
+        closing.callback(bundle.close)
+        closing.callback(pool.shutdown, wait=False, cancel_futures=True)
+        learn = partial(_from_api, bundle, cluster.kubectl, closing, namespaces, tasks)
+        bundle.attempt("what the API server knows", learn)
         futures = {pool.submit(bundle.attempt, what, task): what for what, task in tasks.items()}
         _, late = wait(futures, timeout=bundle.seconds)
         bundle.missing += [f"{futures[one]}: not had within {SECONDS:.0f} s" for one in late]
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        bundle.close()
 
 
 class _Bundle:
@@ -136,10 +137,17 @@ class _Bundle:
 
 
 def _from_api(
-    bundle: _Bundle, kubectl: Kubectl, namespaces: Sequence[str] | None, tasks: dict[str, Callable[[], None]]
+    bundle: _Bundle,
+    kubectl: Kubectl,
+    closing: ExitStack,
+    namespaces: Sequence[str] | None,
+    tasks: dict[str, Callable[[], None]],
 ) -> None:
-    """Learn what is secret and what is wrong, and add the further ``tasks``, each by what it brings."""
-    api = Api.of(kubectl)
+    """Learn what is secret and what is wrong, and add the further ``tasks``, each by what it brings.
+
+    The tasks use a client that is closed with ``closing``.
+    """
+    api = closing.enter_context(Api.of(kubectl))
     known = {one["metadata"]["name"]: one for one in api.items("/api/v1/namespaces", seconds=bundle.seconds / 2)}
     made = [name for name, one in known.items() if name == _SYSTEM or _OWNER in one["metadata"].get("labels", {})]
     chosen = [name for name in (made if namespaces is None else namespaces) if name in known]
