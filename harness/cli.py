@@ -217,7 +217,8 @@ def kubectl(settings: Settings, options: argparse.Namespace) -> int:
     """Become the project's kubectl: terminal, signals and exit status are its own."""
     with pool.join(settings, _provider(settings)) as cluster:
         bound = cluster.kubectl
-    environment = {**child_environment(), "KUBECONFIG": str(bound.kubeconfig)}
+    cache = {"KUBECACHEDIR": str(bound.cache)} if bound.cache else {}
+    environment = {**child_environment(), **cache, "KUBECONFIG": str(bound.kubeconfig)}
     context = ["--context", bound.context] if bound.context else []
     os.execve(bound.binary, ["kubectl", *context, *options.arguments], environment)  # noqa: S606 -- its own arguments
 

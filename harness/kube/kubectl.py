@@ -20,16 +20,21 @@ def child_environment() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Kubectl:
-    """Runs ``binary`` with ``--kubeconfig`` (and ``--context`` if given) on every call."""
+    """Runs ``binary`` with ``--kubeconfig`` (and ``--context`` if given) on every call.
+
+    What it finds out of a cluster it keeps in the folder ``cache``, by default the user's own.
+    """
 
     binary: Path
     kubeconfig: Path
     context: str | None = None
+    cache: Path | None = None
 
     def command(self, *arguments: str) -> list[str]:
         """The full argument list of a call."""
         context = ["--context", self.context] if self.context else []
-        return [str(self.binary), "--kubeconfig", str(self.kubeconfig), *context, *arguments]
+        cache = ["--cache-dir", str(self.cache)] if self.cache else []
+        return [str(self.binary), "--kubeconfig", str(self.kubeconfig), *context, *cache, *arguments]
 
     def run(self, *arguments: str, stdin: str | None = None, seconds: float = 60) -> str:
         """Run, and return what it printed.

@@ -47,17 +47,20 @@ def later() -> Iterator[socket.socket]:
 
 
 def test_a_client_is_kept_waiting_until_the_address_answers(forward: Path) -> None:
-    with later() as server, forwarding(forward, server.getsockname()[1]) as (_, address):
-        with socket.create_connection(address, timeout=SECONDS) as client:
-            client.sendall(b"question")
-            client.shutdown(socket.SHUT_WR)
-            server.listen()
-            accepted, _ = server.accept()
-            with accepted:
-                accepted.settimeout(SECONDS)
-                assert accepted.makefile("rb").read() == b"question"
-                accepted.sendall(b"answer")
-            assert client.makefile("rb").read() == b"answer"
+    with (
+        later() as server,
+        forwarding(forward, server.getsockname()[1]) as (_, address),
+        socket.create_connection(address, timeout=SECONDS) as client,
+    ):
+        client.sendall(b"question")
+        client.shutdown(socket.SHUT_WR)
+        server.listen()
+        accepted, _ = server.accept()
+        with accepted:
+            accepted.settimeout(SECONDS)
+            assert accepted.makefile("rb").read() == b"question"
+            accepted.sendall(b"answer")
+        assert client.makefile("rb").read() == b"answer"
 
 
 @pytest.mark.parametrize("linger", [0, 1], ids=["closes", "resets"])
@@ -77,6 +80,10 @@ def test_a_client_that_goes_while_it_waits_leaves_nothing(forward: Path, linger:
 
 
 def test_a_client_of_what_never_answers_is_reset_in_the_end(forward: Path) -> None:
-    with later() as server, forwarding(forward, server.getsockname()[1]) as (_, address):
-        with socket.create_connection(address, timeout=SECONDS) as client, pytest.raises(ConnectionResetError):
-            client.recv(1)
+    with (
+        later() as server,
+        forwarding(forward, server.getsockname()[1]) as (_, address),
+        socket.create_connection(address, timeout=SECONDS) as client,
+        pytest.raises(ConnectionResetError),
+    ):
+        client.recv(1)

@@ -4,6 +4,8 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.kube.kubectl import Kubectl
+
 INSIDE = Path("/run/node")
 """Where the cluster's folder is mounted in the node: short, so that socket paths stay below 108 bytes."""
 
@@ -65,6 +67,11 @@ class Layout:
     def kubeconfig(self) -> Path:
         """The administrator's, for use from outside the namespaces."""
         return self.folder / "kubeconfig"
+
+    @property
+    def kubectl(self) -> Kubectl:
+        """The project's kubectl as the administrator; what it keeps of the cluster goes with the cluster."""
+        return Kubectl(self.binaries / "kubectl", self.kubeconfig, cache=self.folder / "kubectl-cache")
 
     @property
     def spec(self) -> Path:

@@ -44,7 +44,7 @@ class EmbeddedCluster:
     @property
     def kubectl(self) -> Kubectl:
         """The project's kubectl, bound to this cluster."""
-        return Kubectl(self._layout.binaries / "kubectl", self._layout.kubeconfig)
+        return self._layout.kubectl
 
     @property
     def ingress_url(self) -> str:

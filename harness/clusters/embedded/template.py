@@ -25,7 +25,7 @@ from harness.clusters.lease import Lease
 from harness.clusters.readiness import LATE_CHECK
 from harness.errors import ClusterError
 from harness.kube.client import Api, ApiUnreachable
-from harness.kube.kubectl import JsonObject, Kubectl
+from harness.kube.kubectl import JsonObject
 from harness.timeline import Timeline
 
 DATABASES = (
@@ -136,7 +136,7 @@ def bring_up(where: Layout, assets: Assets) -> None:
     with ThreadPoolExecutor(1) as pool, Api(where.kubeconfig) as api:
         loading = pool.submit(load_images, where, [image.archive for image in assets.images.values()])
         wait_for_api(where, api)
-        kubectl = Kubectl(where.binaries / "kubectl", where.kubeconfig)
+        kubectl = where.kubectl
         kubectl.run("create", "-f", str(assets.crds))
         kubectl.run("wait", "--for=condition=established", "crd", "--all", "--timeout=60s", seconds=70)
         kubectl.apply(CLUSTER_INFORMATION)
@@ -213,8 +213,7 @@ def freeze(where: Layout) -> None:
     """Stop the cluster so that its data can be a template."""
     for name in ("kube-scheduler", "kube-controller-manager"):
         process.stop(where, name)
-    kubectl = Kubectl(where.binaries / "kubectl", where.kubeconfig)
-    kubectl.run("delete", "pods", "--all", "--all-namespaces", "--grace-period=1", "--timeout=60s", seconds=70)
+    where.kubectl.run("delete", "pods", "--all", "--all-namespaces", "--grace-period=1", "--timeout=60s", seconds=70)
     process.stop(where, "kubelet")
     for container in _ctr(where, "containers", "ls", "-q").split():
         if _ctr(where, "tasks", "ls", "-q").split().count(container):

@@ -1,0 +1,16 @@
+"""How kubectl is called."""
+
+from pathlib import Path
+
+from harness.kube.kubectl import Kubectl
+
+
+def test_every_call_names_its_kubeconfig_and_keeps_what_it_finds_where_it_is_told() -> None:
+    binary, kubeconfig = Path("/bin/kubectl"), Path("/state/kubeconfig")
+
+    assert Kubectl(binary, kubeconfig, cache=Path("/state/cache")).command("get", "pods") == [
+        *("/bin/kubectl", "--kubeconfig", "/state/kubeconfig"),
+        *("--cache-dir", "/state/cache"),
+        *("get", "pods"),
+    ]
+    assert "--cache-dir" not in Kubectl(binary, kubeconfig).command("get", "pods")
