@@ -6,6 +6,7 @@ All sessions share one virtual environment, made once and renewed when pyproject
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import sys
 from pathlib import Path
@@ -20,6 +21,8 @@ CI = ("lint", "tests", "live", "e2e", "isolation")
 EMBEDDED = "--cluster=embedded"
 WITHOUT = ("-p", "no:schemathesis", "-p", "no:hypothesispytest")
 """Plugins that the scenarios do not use: each process would import them for a second or two."""
+ON_ANY_MACHINE = ("--hypothesis-profile=ci",)
+"""Hypothesis draws the same examples everywhere, and holds none to a time, which a busy machine would not keep."""
 ENSURE_PACKAGES = """
 import sys
 from harness.packages import ensure
@@ -103,14 +106,14 @@ def providers(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The harness itself and the services, without a cluster."""
     prepare_for_clusters(session, "tests")
-    run(session, "pytest", "tests", "--ignore=tests/live", "-n", "auto", *session.posargs)
+    run(session, "pytest", "tests", "--ignore=tests/live", "-n", "auto", *ON_ANY_MACHINE, *session.posargs)
 
 
 @nox.session(python=False)
 def live(session: nox.Session) -> None:
     """The harness itself, against real clusters: nothing is left behind, whatever is killed."""
     prepare_for_clusters(session, "tests")
-    run(session, "pytest", "tests/live", *session.posargs)
+    run(session, "pytest", "tests/live", *ON_ANY_MACHINE, *session.posargs)
 
 
 @nox.session(python=False)
@@ -123,14 +126,20 @@ def lint(session: nox.Session) -> None:
     run(session, "codespell", "--toml", "pyproject.toml")
 
 
+def run_all(session: nox.Session, *to_tests: str) -> None:
+    """Have all sessions of CI run, with ``to_tests`` for those where Hypothesis draws, then the arguments given."""
+    shutil.rmtree(ROOT / CI_ARTIFACTS, ignore_errors=True)
+    for name in CI:
+        drawing = to_tests if name in ("tests", "live") else ()
+        to_pytest = [EMBEDDED, f"--artifacts={CI_ARTIFACTS / name}", *drawing, *session.posargs]
+        session.notify(name, to_pytest if name != "lint" else [])
+    session.notify("totals", [])
+
+
 @nox.session(python=False)
 def ci(session: nox.Session) -> None:
     """All that a change must pass, on the embedded cluster: the README's test command."""
-    shutil.rmtree(ROOT / CI_ARTIFACTS, ignore_errors=True)
-    for name in CI:
-        to_pytest = [EMBEDDED, f"--artifacts={CI_ARTIFACTS / name}", *session.posargs] if name != "lint" else []
-        session.notify(name, to_pytest)
-    session.notify("totals", [])
+    run_all(session)
 
 
 @nox.session(python=False, default=False)
@@ -157,8 +166,10 @@ def totals(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def full(session: nox.Session) -> None:
-    """Everything that `ci` runs and what is too long for it; nothing is, yet."""
-    session.notify("ci", session.posargs)
+    """Everything that `ci` runs, with examples that Hypothesis draws at random: the seed is printed."""
+    seed = secrets.randbelow(2**32)
+    session.log(f"the examples of this run again: nox -s full -- --hypothesis-seed={seed}")
+    run_all(session, "--hypothesis-profile=full", f"--hypothesis-seed={seed}")
 
 
 @nox.session(python=False)
