@@ -6,6 +6,7 @@ All sessions share one virtual environment, made once and renewed when pyproject
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import sys
 from pathlib import Path
@@ -116,7 +117,7 @@ def tests(session: nox.Session) -> None:
 def live(session: nox.Session) -> None:
     """The harness itself, against real clusters: nothing is left behind, whatever is killed."""
     prepare_for_clusters(session, "tests")
-    run(session, "pytest", "tests/live", *session.posargs)
+    run(session, "pytest", "tests/live", *ON_ANY_MACHINE, *session.posargs)
 
 
 @nox.session(python=False)
@@ -129,14 +130,20 @@ def lint(session: nox.Session) -> None:
     run(session, "codespell", "--toml", "pyproject.toml")
 
 
+def run_all(session: nox.Session, *to_tests: str) -> None:
+    """Have all sessions of CI run, with ``to_tests`` for those where Hypothesis draws, then the arguments given."""
+    shutil.rmtree(ROOT / CI_ARTIFACTS, ignore_errors=True)
+    for name in CI:
+        drawing = to_tests if name in ("tests", "live") else ()
+        to_pytest = [EMBEDDED, f"--artifacts={CI_ARTIFACTS / name}", *drawing, *session.posargs]
+        session.notify(name, to_pytest if name != "lint" else [])
+    session.notify("totals", [])
+
+
 @nox.session(python=False)
 def ci(session: nox.Session) -> None:
     """All that a change must pass, on the embedded cluster: the README's test command."""
-    shutil.rmtree(ROOT / CI_ARTIFACTS, ignore_errors=True)
-    for name in CI:
-        to_pytest = [EMBEDDED, f"--artifacts={CI_ARTIFACTS / name}", *session.posargs] if name != "lint" else []
-        session.notify(name, to_pytest)
-    session.notify("totals", [])
+    run_all(session)
 
 
 @nox.session(python=False, default=False)
@@ -163,12 +170,14 @@ def totals(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def full(session: nox.Session) -> None:
-    """Everything that `ci` runs, the whole catalogue of policies, broken builds under chaos, and the mutation score."""
+    """All of `ci` with examples drawn at random, the catalogue of policies, broken builds, the mutations."""
+    seed = secrets.randbelow(2**32)
+    session.log(f"the examples of this run again: nox -s full -- --hypothesis-seed={seed}")
     prepare_for_clusters(session)
     whole = [EMBEDDED, f"--artifacts={FULL_ARTIFACTS}", *session.posargs]
     run(session, "pytest", "scenarios", "-m", "(isolation or chaos) and full", *WITHOUT, *whole)
     session.notify("mutate", [])
-    session.notify("ci", session.posargs)
+    run_all(session, "--hypothesis-profile=full", f"--hypothesis-seed={seed}")
 
 
 @nox.session(python=False)

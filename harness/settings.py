@@ -40,6 +40,11 @@ OBJECT_SECONDS = 6 * 3600
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 _NAME_RULE = "must be at most 40 of a-z, 0-9 and -, and neither begin nor end with -"
+_DEFAULT_NAME = "harness-"
+_RUN_ID = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
+_RUN_ID_RULE = (
+    f"must be at most 32 of a-z, 0-9 and -, and neither begin nor end with -: the cluster is called {_DEFAULT_NAME}<id>"
+)
 
 
 def _cluster_name(value: str) -> str:
@@ -116,7 +121,7 @@ class Options(BaseModel):
     minikube_addons: Words = Field((), description="addons to enable on a minikube cluster")
 
     cluster_name: ClusterName | None = Field(
-        None, description="the cluster's name: an existing one is joined; default harness-<8 hex digits>"
+        None, description="the cluster's name: an existing one is joined; default harness-<the run's id>"
     )
     keep_cluster: bool = Field(default=False, description="let the cluster stay after the run; `harness down` ends it")
     kubeconfig: ExistingPath | None = Field(None, description="the kubeconfig that --cluster=existing uses")
@@ -129,7 +134,7 @@ class Settings(Options):
     """The options of one run, with what was derived from them and from the environment."""
 
     name: str
-    """The cluster's name: as given, or ``harness-<8 hex>``."""
+    """The cluster's name: as given, or ``harness-<run id>``."""
     run_id: str
     """The run's id: the name of its folder under ``artifacts/runs/`` and the value of the label ``harness.dev/run``."""
     paths: Paths
@@ -236,8 +241,8 @@ def add_options(add: Callable[..., Any], *, without: frozenset[str] = frozenset(
 
 
 def new_run_id() -> str:
-    """A fresh run id: eight hexadecimal digits."""
-    return secrets.token_hex(4)
+    """A fresh run id: ``r`` and eight hexadecimal digits. Without the letter one in forty would look like a number."""
+    return f"r{secrets.token_hex(4)}"
 
 
 def _unset(option: Option, value: object) -> bool:
@@ -281,8 +286,8 @@ def gather(
                 origin[option.field] = source
                 break
     run = run_id or environment.get("HARNESS_RUN_ID") or new_run_id()
-    if not _NAME.fullmatch(run):
-        raise SettingsError(f"environment variable HARNESS_RUN_ID: {run!r} is not allowed: {_NAME_RULE}")
+    if not _RUN_ID.fullmatch(run):
+        raise SettingsError(f"environment variable HARNESS_RUN_ID: {run!r} is not allowed: {_RUN_ID_RULE}")
     try:
         options = Options.model_validate(values)
     except ValidationError as error:
@@ -290,7 +295,7 @@ def gather(
     _check_together(options, origin)
     return Settings(
         **options.model_dump(),
-        name=options.cluster_name or default_name or f"harness-{run[:8]}",
+        name=options.cluster_name or default_name or f"{_DEFAULT_NAME}{run}",
         run_id=run,
         paths=Paths.from_environment(environment),
     )

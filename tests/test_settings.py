@@ -68,6 +68,7 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_ini_file()
         (({"cluster_name": "Über"}, {}, {}), "must be at most 40 of a-z, 0-9 and -"),
         (({"cluster": "existing"}, {}, {}), "--cluster: an existing cluster must be named with --cluster-context"),
         (({}, {"HARNESS_RUN_ID": "../up"}, {}), "environment variable HARNESS_RUN_ID: '../up' is not allowed"),
+        (({}, {"HARNESS_RUN_ID": "r" * 33}, {}), "must be at most 32 of a-z, 0-9 and -"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_source_and_what_is_allowed(
@@ -98,7 +99,20 @@ def test_pytest_kinds_defaults_count_as_unset() -> None:
 
 def test_two_runs_have_clusters_of_different_names() -> None:
     assert settings().name != settings().name
-    assert settings().name.removeprefix("harness-").isalnum()
+    assert settings().name.startswith("harness-r")
+
+
+def test_a_run_s_id_begins_with_a_letter_so_that_no_reader_takes_it_for_a_number() -> None:
+    assert settings().run_id[0].isalpha()
+
+
+def test_an_id_that_is_given_is_used_whole() -> None:
+    names = [
+        settings({}, {"HARNESS_RUN_ID": run}).name for run in ("pipeline-101", "pipeline-102", "build-1-a", "r" * 32)
+    ]
+
+    assert names == ["harness-pipeline-101", "harness-pipeline-102", "harness-build-1-a", f"harness-{'r' * 32}"]
+    assert [settings({"cluster_name": name}).name for name in names] == names
 
 
 def test_a_worker_has_the_run_and_the_cluster_of_its_controller() -> None:

@@ -29,7 +29,7 @@ from harness.clusters.provider import Cluster
 from harness.errors import ClusterError, CommandError, WaitTimeout
 from harness.images.archive import ARCHIVE_VERSION, write_binary_archive
 from harness.images.catalogue import REPOSITORY
-from harness.images.recipe import TAG_LENGTH
+from harness.images.recipe import tag_of
 from harness.images.store import Image, Store, cache_folder
 from harness.kube.kubectl import JsonObject, Kubectl, child_environment
 from harness.timeline import Timeline
@@ -86,7 +86,7 @@ def verdicts_per_second(cluster: Cluster, timeline: Timeline, timeout: int = DEF
 def agnhost_image(store: Store, binary: Path, timeline: Timeline) -> Image:
     """The image that cyclonus asks for, of agnhost: its registry's name holds the hash of what is in it."""
     content = f"{store.digest(binary)} {ARCHIVE_VERSION}"
-    kept = store.image(f"{REPOSITORY}/agnhost", hashlib.sha256(content.encode()).hexdigest()[:TAG_LENGTH])
+    kept = store.image(f"{REPOSITORY}/agnhost", tag_of(hashlib.sha256(content.encode()).hexdigest()))
     image = Image(f"{REPOSITORY}/{kept.tag}/{IMAGE}", kept.archive)
     if not store.has(image):
         with timeline.phase("image agnhost"):

@@ -47,7 +47,7 @@ class Undos:
     @staticmethod
     def new_id() -> str:
         """A name for an entry that no other has."""
-        return secrets.token_hex(6)
+        return f"u{secrets.token_hex(6)}"
 
     def register(self, name: str, entry: Entry) -> None:
         """Write it down, all of it or nothing. Raises ClusterGone where the cluster has no folder."""

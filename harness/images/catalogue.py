@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.errors import BuildError, UsageError
 from harness.images.archive import ARCHIVE_VERSION, write_binary_archive
 from harness.images.build import Builder, build
-from harness.images.recipe import TAG_LENGTH, Base, DebianBase, Recipe
+from harness.images.recipe import Base, DebianBase, Recipe, tag_of
 from harness.images.store import Image, cache_folder
 from harness.images.wheelhouse import wheelhouse
 from harness.timeline import Timeline
@@ -112,7 +112,7 @@ def addon_images(timeline: Timeline, components: Mapping[str, Path]) -> dict[str
             raise BuildError(f"the binary of {name} is missing: {binary}")
         user = ADDON_USERS[name]
         content = f"{store.digest(binary)} {binary.name} {user} {ARCHIVE_VERSION}"
-        image = store.image(f"{REPOSITORY}/{name}", hashlib.sha256(content.encode()).hexdigest()[:TAG_LENGTH])
+        image = store.image(f"{REPOSITORY}/{name}", tag_of(hashlib.sha256(content.encode()).hexdigest()))
         if not store.has(image):
             with timeline.phase(f"image {name}") as say:
                 say(image.tag)

@@ -9,6 +9,7 @@ import json
 import re
 import shlex
 import shutil
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ from harness.images.archive import architecture
 
 WHEELHOUSE = "wheelhouse"
 IGNORED = ("__pycache__", "*.pyc", ".git", ".mypy_cache", ".ruff_cache", ".pytest_cache")
-TAG_LENGTH = 16
+
+_TAG_DIGITS = 16
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,15 @@ class Recipe:
         given = [self.dockerfile, *([self.requirements] if self.requirements else [])]
         for name, file in [*((path.name, path) for path in given), *self.files().items()]:
             content = file.read_bytes()
-            total.update(f"{name}\0{file.stat().st_mode & 0o111}\0{len(content)}\0".encode() + content)
-        return total.hexdigest()[:TAG_LENGTH]
+            total.update(f"{name}\0{_is_program(file)}\0{len(content)}\0".encode() + content)
+        return tag_of(total.hexdigest())
 
     def stage(self, folder: Path, wheels: Path | None) -> None:
-        """Put everything that the build needs into ``folder``, the context of the build."""
+        """Put everything that the build needs into ``folder``, the context of the build.
+
+        Everybody may read it: COPY keeps permissions, those of a checkout are its user's affair, and a container runs
+        as another user.
+        """
         shutil.copy2(self.dockerfile, folder / "Dockerfile")
         for name, file in self.files().items():
             target = folder / name
@@ -88,12 +94,23 @@ class Recipe:
             shutil.copy2(file, target)
         if wheels is not None:
             shutil.copytree(wheels, folder / WHEELHOUSE, dirs_exist_ok=True)
+        for path in folder.rglob("*"):
+            path.chmod(0o755 if path.is_dir() or _is_program(path) else 0o644)
+
+
+def _is_program(file: Path) -> bool:
+    return bool(file.stat().st_mode & stat.S_IXUSR)
+
+
+def tag_of(digest: str) -> str:
+    """The tag that a hexadecimal digest becomes. It begins with a letter, so that no reader takes it for a number."""
+    return f"h{digest[:_TAG_DIGITS]}"
 
 
 def debian_tag(base: DebianBase, procedure: str) -> str:
     """The content hash of a Debian base, made by ``procedure``."""
     parts = [architecture(), base.name, base.release, *base.packages, procedure]
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:TAG_LENGTH]
+    return tag_of(hashlib.sha256("\0".join(parts).encode()).hexdigest())
 
 
 def walk(path: Path) -> Iterator[Path]:

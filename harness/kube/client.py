@@ -297,9 +297,9 @@ def _load(kubeconfig: Path, context: str | None) -> "tuple[Configuration, str | 
 class _TlsSocket(ssl.SSLSocket):
     """A TLS socket that is closed when its peer was gone before the first word.
 
-    What forwards to an API server that is still starting accepts and resets. Python 3.11 then raises out of the making
-    of the TLS socket, without closing it: nobody else holds it, so it would stay open until it is collected, with a
-    warning that fails whichever test runs then.
+    What forwards to an API server that is still starting may accept and reset. Python before 3.11.8 and 3.12.2 then
+    raises out of the making of the TLS socket without closing it (python/cpython issue 113280): nobody else holds it,
+    so it would stay open until it is collected, with a warning that fails whichever test runs then.
     """
 
     def getpeername(self) -> Any:  # noqa: ANN401 -- what it is depends on the family

@@ -1,9 +1,9 @@
 """YAML files as the objects they hold, each field with its line.
 
-Read as Kubernetes reads them, by the rules of YAML 1.1 (``0644`` is octal, ``yes`` is true), less what its parser
-leaves out: times and numbers to the base of 60 stay text. A key given twice is an error here.
+Read as Kubernetes reads them: ``harness.kube.scalars`` has the rules. A key given twice is an error here.
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,11 +12,14 @@ from typing import Any, TypeAlias
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.composer import Composer
 from ruamel.yaml.constructor import RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.nodes import MappingNode, ScalarNode
+from ruamel.yaml.tag import Tag
 
 from harness.errors import ManifestError
+from harness.kube import scalars
 from harness.kube.kubectl import JsonObject
 
 FieldPath: TypeAlias = tuple[str | int, ...]
@@ -70,11 +73,12 @@ def read_text(text: str, file: Path) -> list[Source]:
     """The objects of a text that stands in ``file``; a ``List`` gives its items. Raises ManifestError."""
     yaml = YAML(typ="rt")
     yaml.Constructor = _Constructor
+    yaml.Composer = _Composer
     yaml.version = "1.1"
     try:
         documents = [one for one in yaml.load_all(text) if one is not None]
         return [source for one in documents for source in _sources(one, file)]
-    except (YAMLError, ValueError, _OddKey) as error:
+    except (YAMLError, ValueError, _NotJson) as error:
         helm = _HELM.search(text)
         if helm:
             raise ManifestError(f"{file}:{text.count(chr(10), 0, helm.start()) + 1}", "", _HELM_FIX) from error
@@ -82,44 +86,55 @@ def read_text(text: str, file: Path) -> list[Source]:
         raise ManifestError(f"{file}:{line}" if line else str(file), "", problem) from error
 
 
-class _OddKey(Exception):
-    """A mapping or a list stands as a key, in this line."""
+class _NotJson(Exception):
+    """What stands in this line has no place in JSON, and so none in a Kubernetes object."""
 
-    def __init__(self, line: int) -> None:
+    def __init__(self, line: int, problem: str) -> None:
         self.line = line
-        super().__init__("uses a mapping or a list as a key: braces that are meant as text need quotes around them")
+        super().__init__(problem)
 
 
 def _complaint(error: Exception) -> tuple[int, str]:
     """(line or 0, what is wrong) of an error in reading YAML."""
-    if isinstance(error, _OddKey):
+    if isinstance(error, _NotJson):
         return error.line, str(error)
     if isinstance(error, MarkedYAMLError) and (mark := error.problem_mark or error.context_mark):
         return mark.line + 1, f"{NO_YAML}: " + " ".join(filter(None, (error.context, error.problem)))
     return 0, f"{NO_YAML}: {error}"
 
 
+_PLAIN = Tag(suffix="plain")
+"""Of a scalar without quotes and tag."""
+_TEXT = Tag(suffix="tag:yaml.org,2002:str")
+
+
+class _Composer(Composer):
+    """Leaves it to the constructor what a scalar without quotes means, but for the key of a merge."""
+
+    def compose_scalar_node(self, anchor: Any) -> Any:  # noqa: ANN401 -- as declared
+        event = self.parser.peek_event()
+        node = super().compose_scalar_node(anchor)
+        if event.ctag is None and event.implicit[0] and event.value != "<<":
+            node.ctag = _PLAIN
+        elif str(event.ctag) == "!" and event.value != "<<":  # says that it is text
+            node.ctag = _TEXT
+        return node
+
+
 class _Constructor(RoundTripConstructor):
-    """Reads scalars as Kubernetes' YAML parser does."""
+    """Reads scalars as Kubernetes' YAML parser does; like that, it passes over the tags of mappings and lists."""
 
-    def construct_text(self, node: ScalarNode) -> str:
-        """A time stays the text that it was written as."""
-        return str(node.value)
-
-    def construct_integer(self, node: ScalarNode) -> int | str:
-        """``22:22`` is text, not 1342."""
-        return str(node.value) if ":" in node.value else int(self.construct_yaml_int(node))
-
-    def construct_decimal(self, node: ScalarNode) -> float | str:
-        """``1e3`` is a number though it has no point."""
-        return (
-            str(node.value) if ":" in node.value else float(node.value.replace("_", "").lower().replace(".inf", "inf"))
-        )
-
-
-_Constructor.add_constructor("tag:yaml.org,2002:timestamp", _Constructor.construct_text)
-_Constructor.add_constructor("tag:yaml.org,2002:int", _Constructor.construct_integer)
-_Constructor.add_constructor("tag:yaml.org,2002:float", _Constructor.construct_decimal)
+    def construct_non_recursive_object(self, node: Any, tag: Any = None) -> Any:  # noqa: ANN401, ARG002 -- as declared
+        if isinstance(node, MappingNode):
+            return super().construct_non_recursive_object(node, "tag:yaml.org,2002:map")
+        if not isinstance(node, ScalarNode):
+            return super().construct_non_recursive_object(node, "tag:yaml.org,2002:seq")
+        if node.ctag is _PLAIN:
+            return scalars.plain(node.value)
+        try:
+            return scalars.tagged(str(node.tag), node.value)
+        except ValueError as error:
+            raise MarkedYAMLError(problem=str(error), problem_mark=node.start_mark) from error
 
 
 def _sources(document: object, file: Path) -> Iterator[Source]:
@@ -151,10 +166,8 @@ def _plain(value: Any, path: FieldPath, lines: dict[FieldPath, int], file: Path)
     if isinstance(value, CommentedMap):
         plain = {}
         for key, item in value.items():
-            name = {True: "true", False: "false"}[key] if isinstance(key, bool) else str(key)
             line = value.lc.data[key][0] + 1 if key in (value.lc.data or {}) else value.lc.line + 1
-            if not isinstance(key, str | int | float):
-                raise _OddKey(line)
+            name = _key(key, line)
             lines[*path, name] = line
             plain[name] = _plain(item, (*path, name), lines, file)
         return plain
@@ -162,11 +175,19 @@ def _plain(value: Any, path: FieldPath, lines: dict[FieldPath, int], file: Path)
         for index in range(len(value)):
             lines[*path, index] = value.lc.data[index][0] + 1 if value.lc.data else value.lc.line + 1
         return [_plain(item, (*path, index), lines, file) for index, item in enumerate(value)]
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, int | float):
-        return int(value) if isinstance(value, int) else float(value)
-    return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        line = next(lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in lines)
+        raise _NotJson(line, f"holds the number {value}, which JSON does not have: put quotes around it if it is text")
+    return value
+
+
+def _key(key: object, line: int) -> str:
+    name = scalars.key(key)
+    if name is not None:
+        return name
+    if key is None or isinstance(key, int):
+        raise _NotJson(line, f"uses {'null' if key is None else key} as a key: put quotes around it if it is text")
+    raise _NotJson(line, "uses a mapping or a list as a key: braces that are meant as text need quotes around them")
 
 
 def _texts(value: object, path: FieldPath) -> Iterator[tuple[FieldPath, str]]:

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,9 +64,27 @@ def test_a_renamed_file_another_mode_base_or_name_change_the_tag(recipe: Recipe)
     assert len(tags) == 5
 
 
-def test_a_tag_is_a_valid_image_tag(recipe: Recipe) -> None:
-    assert len(recipe.tag("base")) == 16
-    assert int(recipe.tag("base"), 16) >= 0
+def test_a_tag_begins_with_a_letter_so_that_no_reader_takes_it_for_a_number(recipe: Recipe) -> None:
+    assert re.fullmatch("h[0-9a-f]{16}", recipe.tag("base"))
+    assert re.fullmatch("h[0-9a-f]{16}", debian_tag(DEBIAN, "p"))
+
+
+def test_a_checkout_that_only_its_user_may_read_gives_the_same_image_which_all_may_read(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    program = recipe.context / "app" / "main.py"
+    program.chmod(0o755)
+    before = recipe.tag("base")
+    for path in (*recipe.context.rglob("*"), recipe.dockerfile):
+        path.chmod(path.stat().st_mode & 0o700)
+    staged = tmp_path / "staged"
+    staged.mkdir()
+
+    recipe.stage(staged, wheels=None)
+
+    assert recipe.tag("base") == before
+    modes = {str(path.relative_to(staged)): path.stat().st_mode & 0o777 for path in staged.rglob("*")}
+    assert (modes["app"], modes["app/main.py"], modes["kit/kit.py"]) == (0o755, 0o755, 0o644)
 
 
 def test_another_list_of_packages_release_or_procedure_is_another_base() -> None:

@@ -7,11 +7,15 @@ import json
 import select
 import socket
 import struct
+import threading
 import warnings
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+import urllib3
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -77,20 +81,50 @@ def test_a_server_that_is_not_there_is_unreachable(tmp_path: Path) -> None:
             api.get("/version")
 
 
-def test_a_connection_that_is_reset_as_it_is_made_leaves_no_socket(tmp_path: Path) -> None:
-    file = tmp_path / "kubeconfig"
-    file.write_text(json.dumps(kubeconfig("https://127.0.0.1:1")))
-    with Api(file) as api, socket.create_server(("127.0.0.1", 0)) as server:
-        client = socket.create_connection(server.getsockname())
-        accepted, _ = server.accept()
-        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing resets
-        accepted.close()
+@pytest.fixture
+def resetting(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a server that resets each connection once it is made, before a client of urllib3 goes on."""
+    connect = urllib3.util.connection.create_connection
+    made = threading.Semaphore(0)
+
+    def create_connection(*arguments: Any, **options: Any) -> socket.socket:  # noqa: ANN401 -- urllib3's own
+        client = connect(*arguments, **options)
+        made.release()
         reset = select.poll()
         reset.register(client, select.POLLERR)
-        assert reset.poll(5000), "no reset came"
+        assert reset.poll(60_000), "no reset came"
+        return client
 
-        with warnings.catch_warnings(record=True, action="always") as told, pytest.raises(ConnectionResetError):
-            api.trust().wrap_socket(client, server_hostname="127.0.0.1")
+    monkeypatch.setattr("urllib3.util.connection.create_connection", create_connection)
+
+    def serve() -> None:
+        while True:
+            accepted, _ = server.accept()
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing resets
+            with accepted:
+                made.acquire()
+                if ended.is_set():
+                    return
+
+    ended = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        ended.set()
+        made.release()
+        socket.create_connection(server.getsockname()).close()
+        thread.join()
+
+
+def test_a_server_that_resets_before_the_handshake_leaves_no_socket(resetting: str, tmp_path: Path) -> None:
+    file = tmp_path / "kubeconfig"
+    file.write_text(json.dumps(kubeconfig(f"https://{resetting}")))
+
+    with Api(file) as api, warnings.catch_warnings(record=True, action="always") as told:
+        for _ in range(50):
+            with pytest.raises(ApiUnreachable, match="reset"):
+                api.get("/version")
         gc.collect()
 
     assert [str(one.message) for one in told] == []

@@ -27,6 +27,21 @@ FILE = Path("shop.yaml")
         ("a: ~", None),
         ("a: '1'", "1"),
         ("a: &x [1]\n", [1]),
+        ("a: 3e846736", "3e846736"),
+        ("a: .5_0", 0.5),
+        ("a: ._5", "._5"),
+        ("a: 0o17", 15),
+        ("a: 08", 8.0),
+        ("a: y", True),
+        ("a: ! 12", "12"),
+        ("a: !!str 12", "12"),
+        ("a: !!float 12", 12.0),
+        ("a: !!int '12'", 12),
+        ("a: !!binary aGVsbG8=", "hello"),
+        ("a: !!binary 4oI=", "\ufffd\ufffd"),
+        ("a: !!timestamp 2026-11-24", "2026-11-24"),
+        ("a: !ours 12", "12"),
+        ("a: !!set {b}", {"b": None}),
     ],
 )
 def test_scalars_mean_what_they_mean_to_kubernetes(text: str, value: object) -> None:
@@ -34,6 +49,14 @@ def test_scalars_mean_what_they_mean_to_kubernetes(text: str, value: object) -> 
 
     assert read == value
     assert type(read) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [("yes", "true"), ("0x10", "16"), ("1.50", "1.5"), ("1e6", "1e+06"), ("123456.7", "123456.7"), ("3e39", ".inf")],
+)
+def test_keys_become_the_text_that_they_are_to_kubernetes(key: str, name: str) -> None:
+    assert read_text(f"{key}: x", FILE)[0].object == {name: "x"}
 
 
 def test_documents_that_are_empty_are_passed_over() -> None:
@@ -71,6 +94,12 @@ def test_every_field_knows_its_line_and_an_unknown_one_the_nearest_above() -> No
         ("a: 1\nb: 2\na: 3\n", "shop.yaml:3", 'duplicate key "a"'),
         ("a: *nobody\n", "shop.yaml:1", "undefined alias"),
         ("a:\n\t- b\n", "shop.yaml:2", "is not YAML"),
+        ("a: 1\nb: !!int x\n", "shop.yaml:2", "`x` is not what its tag !!int says"),
+        ("a: 1\nb: !!binary x\n", "shop.yaml:2", "is not base64"),
+        ("a: 1\nb: !!timestamp 2026-13-01\n", "shop.yaml:2", "is no time"),
+        ("a: 1\nb: [1, -.inf]\n", "shop.yaml:2", "the number -inf, which JSON does not have"),
+        ("a: 1\n~: 2\n", "shop.yaml:2", "uses null as a key"),
+        ("a: 1\n9223372036854775808: 2\n", "shop.yaml:2", "uses 9223372036854775808 as a key"),
         ("- a\n", "shop.yaml:1", "is a list, not a Kubernetes object"),
         ("hello\n", "shop.yaml:1", "is plain text, not a Kubernetes object"),
         ("a: 1\nb: {{ c }}\n", "shop.yaml:2", "braces that are meant as text need quotes"),

@@ -2,6 +2,8 @@
 
 import itertools
 import os
+import secrets
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 from harness import wiring
 from harness.clusters.embedded.provider import EmbeddedCluster, EmbeddedProvider
+from harness.clusters.lease import Lease
 from harness.clusters.provider import Cluster
 from harness.images.catalogue import prober_image
 from harness.kube.client import Api
@@ -70,20 +73,36 @@ def pods(api: Api, namespace: str, image: str) -> Pods:
 
 
 @pytest.fixture(scope="session")
-def states(settings: Settings) -> Path:
-    """What ``XDG_STATE_HOME`` is for clusters that are broken on purpose: other runs must not sweep them."""
-    return settings.paths.state.with_name("harness-live")
+def states(settings: Settings) -> Iterator[Path]:
+    """What ``XDG_STATE_HOME`` is for clusters that are broken on purpose: other runs must not sweep them.
+
+    A folder for each process that runs these tests, with a lease by which those of crashed ones are told and removed.
+    Its name is short, to leave room for the paths of sockets.
+    """
+    home = settings.paths.state.parent
+    for left in home.glob("harness-????"):
+        with Lease(left).alone() as free:
+            if free:
+                assert remove(settings, left) == [], f"a crashed run left clusters in {left} that cannot be removed"
+    own = home / f"harness-{secrets.token_hex(2)}"
+    with Lease(own).hold():
+        yield own
+        assert remove(settings, own) == []
+
+
+def remove(settings: Settings, states: Path) -> list[str]:
+    """Remove such a folder, its clusters first; those that could not be removed, and then it stays."""
+    provider = EmbeddedProvider(settings.paths.cache, states / "harness", wiring.embedded_assets, wiring.make_ready)
+    provider.sweep()
+    if not (left := provider.names()):
+        shutil.rmtree(states)
+    return left
 
 
 @pytest.fixture(scope="session")
-def apart(settings: Settings, states: Path) -> Iterator[Paths]:
-    """The folders of those clusters. What earlier runs left there is removed first."""
-    paths = Paths(settings.paths.cache, states / "harness")
-    provider = EmbeddedProvider(paths.cache, paths.state, wiring.embedded_assets, wiring.make_ready)
-    provider.sweep()
-    yield paths
-    provider.sweep()
-    assert provider.names() == []
+def apart(settings: Settings, states: Path) -> Paths:
+    """The cache and the state folder of those clusters."""
+    return Paths(settings.paths.cache, states / "harness")
 
 
 @pytest.fixture

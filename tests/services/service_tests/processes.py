@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 
 REPOSITORY = Path(__file__).parents[3]
-ENTRYPOINT = REPOSITORY / "services" / "postgres" / "entrypoint.sh"
+POSTGRES = REPOSITORY / "services" / "postgres"
 PASSWORD = 'it\'s "quoted" and \\slashed'  # noqa: S105  # a password that a careless entrypoint would break on
 USER = "tester"
 
@@ -39,7 +39,9 @@ def free_port() -> int:
 class Process:
     """A child process whose output goes to a file."""
 
-    def __init__(self, command: list[str], environment: Mapping[str, str], output: Path) -> None:
+    def __init__(
+        self, command: list[str], environment: Mapping[str, str], output: Path, folder: Path = REPOSITORY
+    ) -> None:
         self.output = output
         with output.open("ab") as file:
             self.child = subprocess.Popen(
@@ -48,7 +50,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
-                cwd=REPOSITORY,
+                cwd=folder,
                 start_new_session=True,
             )
 
@@ -84,11 +86,12 @@ class Process:
 
 @dataclass(frozen=True)
 class Volume:
-    """A folder that the database's user owns, as a volume is, and the port of the server on it."""
+    """A folder that the database's user owns, as a volume is, the port of its server, and where the program lies."""
 
     folder: Path
     port: int
     database: str
+    program: Path
 
     def environment(self) -> dict[str, str]:
         return {
@@ -103,11 +106,11 @@ class Volume:
 
     def start(self, **changed: str) -> Process:
         """Run the entrypoint as an unprivileged user: PostgreSQL refuses root."""
-        command = [str(ENTRYPOINT)]
+        command = [str(self.program / "entrypoint.sh")]
         if os.geteuid() == 0:
             command = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *command]
         output = Path(tempfile.mkstemp(prefix="postgres-", suffix=".log", dir=self.folder)[1])
-        return Process(command, self.environment() | changed, output)
+        return Process(command, self.environment() | changed, output, self.folder)
 
     def service_environment(self) -> dict[str, str]:
         return {
@@ -131,12 +134,19 @@ class Volume:
 @contextmanager
 def a_volume(database: str) -> Iterator[Volume]:
     """An empty volume; deleted afterwards."""
-    # Not pytest's folder: that is its user's alone, and the database's user could not reach into it.
+    # Not pytest's folder, and not the checkout: either may be its user's alone, and the database's user could not reach
+    # into it.
     folder = Path(tempfile.mkdtemp(prefix="harness-services-"))
+    program, volume = folder / "program", folder / "volume"
     try:
+        folder.chmod(0o755)
+        shutil.copytree(POSTGRES, program)
+        for path in (program, *program.iterdir()):
+            path.chmod(path.stat().st_mode | (0o555 if path == program or path.suffix == ".sh" else 0o444))
+        volume.mkdir(mode=0o700)
         if os.geteuid() == 0:
-            shutil.chown(folder, "postgres", "postgres")
-        yield Volume(folder, free_port(), database)
+            shutil.chown(volume, "postgres", "postgres")
+        yield Volume(volume, free_port(), database, program)
     finally:
         shutil.rmtree(folder)
 

@@ -19,9 +19,8 @@ def schema(document: Mapping[str, object]) -> schemathesis.BaseSchema:
     return schemathesis.openapi.from_dict(json.loads(dumps(document)))
 
 
-SETTINGS = settings(
-    max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-)
+SETTINGS = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+"""What else holds is the profile's affair: `nox -s tests` draws the same requests each time, `nox -s full` others."""
 
 
 Case: TypeAlias = schemathesis.Case[Any]
