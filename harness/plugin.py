@@ -402,7 +402,7 @@ def lab(pytestconfig: pytest.Config, cluster: Cluster) -> "Lab":
 
     run = pytestconfig.stash[RUN]
     settings = run.settings
-    name = f"{settings.run_id[:8]}-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    name = f"{settings.run_id}-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
     return run.hold(Lab(cluster, run.prober_image(), settings.labels("isolation"), name))
 
 
@@ -423,7 +423,7 @@ def access(pytestconfig: pytest.Config, cluster: Cluster) -> "AccessLab":
     run = pytestconfig.stash[RUN]
     settings = run.settings
     live = settings.cluster != "existing" or settings.access_live
-    name = f"harness-access-{settings.run_id[:8]}-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    name = f"harness-access-{settings.run_id}-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
     return run.hold(AccessLab(cluster, run.prober_image(), settings.labels("access"), name, live=live))
 
 

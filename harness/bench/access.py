@@ -40,7 +40,7 @@ def access(settings: Settings, timeline: Timeline) -> Iterator[Measured]:
     with pool.acquire(settings, timeline, provider_of(settings)) as held:
         held.cluster.load_images([image.archive])
         with closing(deployed_case(held.cluster, settings, timeline)):
-            name = f"bench-access-{settings.run_id[:8]}"
+            name = f"bench-access-{settings.run_id}"
             with Lab(held.cluster, image.reference, settings.labels("bench"), name, live=True) as lab:
                 cells = asked(everybody, lab.resources, NAMESPACES)
                 with timeline.phase("complete matrix") as say:

@@ -167,7 +167,7 @@ connections: |
 @pytest.fixture(scope="module")
 def lab(cluster: Cluster, image: str, settings: Settings) -> Iterator[Lab]:
     """A lab of these tests alone: some of its pods do not survive them."""
-    with Lab(cluster, image, settings.labels("isolation"), f"fail-{settings.run_id[:6]}") as made:
+    with Lab(cluster, image, settings.labels("isolation"), f"fail-{settings.run_id}") as made:
         yield made
 
 

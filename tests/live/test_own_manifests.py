@@ -174,7 +174,7 @@ def test_what_runs_is_probed_from_within_and_a_wrong_table_and_a_changed_policy_
 def test_the_command_that_shows_a_generated_world_again_does(
     user: User, settings: Settings, tmp_path: Path, api: Api
 ) -> None:
-    world = world_of(7, 3, bare_stage(f"again-{settings.run_id[:6]}", ("a", "b"), ("p0", "p1"), "192.0.2.1"))
+    world = world_of(7, 3, bare_stage(f"again-{settings.run_id}", ("a", "b"), ("p0", "p1"), "192.0.2.1"))
     assert world.policies
 
     told = how_to_replay(Disagreement(3, world, ()), 7, Records(tmp_path))
