@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-DEADLINE_SECONDS = 10.0
+DEADLINE_SECONDS = 60.0
 
 
 def fetch(request: dict[str, Any]) -> dict[str, Any]:

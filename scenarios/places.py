@@ -11,6 +11,8 @@ from harness.clusters.provider import ExternalPeer
 from harness.errors import ProbeError
 from harness.kube.kubectl import Kubectl
 
+HANG_SECONDS = 120.0
+"""Bounds a hang of a program there; each of them ends by itself before."""
 _CONNECT = (Path(__file__).parent / "connect.py").read_text()
 _FETCH = (Path(__file__).parent / "fetch.py").read_text()
 
@@ -34,7 +36,9 @@ class InPod:
     def python(self, source: str, *arguments: str) -> str:
         """Run the program in the container."""
         where = ("--namespace", self.namespace, "--container", self.container)
-        return self.kubectl.run("exec", *where, self.pod, "--", "python3", "-c", source, *arguments)
+        return self.kubectl.run(
+            "exec", *where, self.pod, "--", "python3", "-c", source, *arguments, seconds=HANG_SECONDS
+        )
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class Outside:
 
     def python(self, source: str, *arguments: str) -> str:
         """Run the program in the peer's network."""
-        done = self.peer.run_outside([sys.executable, "-c", source, *arguments])
+        done = self.peer.run_outside([sys.executable, "-c", source, *arguments], seconds=HANG_SECONDS)
         if done.returncode:
             raise ProbeError(f"the probe on the external peer ended with status {done.returncode}:\n{done.stderr}")
         return done.stdout

@@ -55,14 +55,17 @@ RULES = (
     ["nft", "list", "ruleset"],
     ["ipset", "save"],
 )
+CGROUPS = re.compile("harness|kube|k8s|cri-containerd|containerd|crio|pod[0-9a-f]|[0-9a-f]{64}$")
+"""The names that a cluster, its components, pods and containers give to cgroups."""
 ROUTES = (["ip", "-o", "-4", "route", "show", "table", "all"], ["ip", "-o", "-6", "route", "show", "table", "all"])
 
 
 def snapshot(cgroups_of_others: str = "harness-", cgroups_of_ours: Collection[str] = ()) -> Snapshot:
     """Everything of this machine that a cluster might change.
 
-    Cgroups are the machine's and so those of other people's clusters are among them: what begins with
-    ``cgroups_of_others`` at the top of a hierarchy counts only where it is one of ``cgroups_of_ours``.
+    Cgroups are the machine's, and whoever else starts programs on it makes and removes some: those count that have the
+    name of a cluster or of a part of Kubernetes. What begins with ``cgroups_of_others`` counts only where it is one of
+    ``cgroups_of_ours``.
     """
     return {
         "processes": sorted(_processes()),
@@ -136,7 +139,9 @@ def _cgroups(others: str, ours: Collection[str]) -> Iterator[str]:
         for top in (entry for entry in Path(point).iterdir() if entry.is_dir()):
             if top.name.startswith(others) and top.name not in ours:
                 continue
-            yield from (folder for folder, _, _ in os.walk(top))  # which passes over what goes meanwhile
+            for folder, _, _ in os.walk(top):  # which passes over what goes meanwhile
+                if any(CGROUPS.match(part) for part in Path(folder).relative_to(point).parts):
+                    yield folder
 
 
 def _lines(command: list[str]) -> list[str]:

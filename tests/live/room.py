@@ -20,7 +20,7 @@ from harness.kube.wait import wait_until
 from . import machine
 
 TESTS = Path(__file__).parents[1]
-GONE_SECONDS = 10.0
+GONE_SECONDS = 60.0
 """Within this all processes, mounts and network namespaces of a cluster whose time has come must be gone."""
 
 

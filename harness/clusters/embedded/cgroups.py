@@ -70,7 +70,7 @@ def join(name: str, mounted: Sequence[Hierarchy]) -> None:
         (folder / "cgroup.procs").write_text(str(os.getpid()))
 
 
-def remove(name: str, mounted: Sequence[Hierarchy], seconds: float = 5) -> None:
+def remove(name: str, mounted: Sequence[Hierarchy], seconds: float = 60) -> None:
     """Remove ``name`` and what is below it. Its processes were killed before; one that got away is killed now.
 
     In v1 what is frozen does not die before it is thawed, whatever hierarchy one looks at: so it is thawed first.

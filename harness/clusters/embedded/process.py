@@ -25,8 +25,9 @@ from harness.kube.kubectl import child_environment
 from harness.kube.wait import wait_until
 
 LOG_LINES = 15
-STOP_SECONDS = 10.0
-RESTART_SECONDS = 60.0
+SETUP_SECONDS = RESTART_SECONDS = 60.0
+STOP_SECONDS = 60.0
+"""Bounds a hang of what ends within a second where the machine has time for it."""
 
 SYSCTLS = {
     "vm/overcommit_memory": "1",
@@ -92,7 +93,7 @@ def prepare(where: Layout, assets: Assets) -> None:
     finally:
         for listener in listeners:
             listener.close()
-    wait_for(where, "the node to set itself up", (where.folder / "running").exists, seconds=20)
+    wait_for(where, "the node to set itself up", (where.folder / "running").exists, seconds=SETUP_SECONDS)
 
 
 def specification(where: Layout, listeners: Sequence[int], ingress_port: int) -> dict[str, Any]:

@@ -7,6 +7,10 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
+import httpx
+
+from .processes import HANG_SECONDS
+
 
 class FakeProvider:
     """Answers what `behave` says; keeps what it was asked."""
@@ -14,6 +18,7 @@ class FakeProvider:
     def __init__(self, url: str) -> None:
         self.url = url
         self.asked: list[dict[str, Any]] = []
+        self.bodies: dict[str, bytes] = {}
         self.request_ids: list[str | None] = []
         self.behave: Callable[[BaseHTTPRequestHandler, str], None] = pay
 
@@ -62,13 +67,29 @@ def endless(handler: BaseHTTPRequestHandler, _invoice_id: str) -> None:
     handler.close_connection = True
 
 
-def after(gate: threading.Event, seconds: float = 10) -> Callable[[BaseHTTPRequestHandler, str], None]:
+def after(gate: threading.Event) -> Callable[[BaseHTTPRequestHandler, str], None]:
     """Pay once the gate is open."""
 
     def behave(handler: BaseHTTPRequestHandler, invoice_id: str) -> None:
-        gate.wait(seconds)
+        gate.wait(HANG_SECONDS)
         try:
             pay(handler, invoice_id)
+        except OSError:
+            handler.close_connection = True  # the caller did not wait
+
+    return behave
+
+
+def paid_but_answered_after(
+    gate: threading.Event, fake: FakeProvider, real: str
+) -> Callable[[BaseHTTPRequestHandler, str], None]:
+    """Have the real provider make the payment at once, and tell of it once the gate is open."""
+
+    def behave(handler: BaseHTTPRequestHandler, invoice_id: str) -> None:
+        answer = httpx.post(f"{real}/payments/pay", content=fake.bodies[invoice_id], timeout=HANG_SECONDS)
+        gate.wait(HANG_SECONDS)
+        try:
+            say(answer.status_code, answer.content)(handler, invoice_id)
         except OSError:
             handler.close_connection = True  # the caller did not wait
 
@@ -82,9 +103,11 @@ def a_fake_provider() -> Iterator[FakeProvider]:
         lock: ClassVar = threading.Lock()
 
         def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])), parse_float=str)
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            asked = json.loads(body, parse_float=str)
             with self.lock:
                 fake.asked.append(asked)
+                fake.bodies[asked["id"]] = body
                 fake.request_ids.append(self.headers["X-Request-Id"])
             fake.behave(self, asked["id"])
 

@@ -19,13 +19,15 @@ REPOSITORY = Path(__file__).parents[3]
 POSTGRES = REPOSITORY / "services" / "postgres"
 PASSWORD = 'it\'s "quoted" and \\slashed'  # noqa: S105  # a password that a careless entrypoint would break on
 USER = "tester"
+HANG_SECONDS = 60.0
+"""Bounds a hang, and nothing else: no test depends on how fast the machine is. What must be late waits for a gate."""
 
 
-def wait_until(condition: Callable[[], object], what: str, *, seconds: float = 30) -> None:
+def wait_until(condition: Callable[[], object], what: str) -> None:
     """Poll until the condition holds; raises AssertionError that says what was waited for."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + HANG_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s in vain: {what}"
+        assert time.monotonic() < deadline, f"waited {HANG_SECONDS:g} s in vain: {what}"
         time.sleep(0.02)
 
 
@@ -57,14 +59,18 @@ class Process:
     def said(self) -> str:
         return self.output.read_text(errors="replace")
 
-    def wait_for(self, text: str, *, seconds: float = 30) -> None:
+    def wait_for(self, text: str) -> None:
         """Wait until the process has said the text; raises AssertionError with all that it said instead."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + HANG_SECONDS
         while text not in self.said():
             ended = self.child.poll() is not None and text not in self.said()
             assert not ended, f"ended with {self.child.returncode} before it said {text!r}: {self.said()}"
-            assert time.monotonic() < deadline, f"waited {seconds} s in vain for {text!r} in: {self.said()}"
+            assert time.monotonic() < deadline, f"waited {HANG_SECONDS:g} s in vain for {text!r} in: {self.said()}"
             time.sleep(0.02)
+
+    def wait(self) -> int:
+        """The exit status, once it has ended."""
+        return self.child.wait(HANG_SECONDS)
 
     def signal(self, number: signal.Signals) -> None:
         self.child.send_signal(number)
@@ -73,7 +79,7 @@ class Process:
         """SIGTERM, then the exit status."""
         if self.child.poll() is None:
             self.child.terminate()
-        return self.child.wait(20)
+        return self.wait()
 
     def kill(self) -> None:
         """SIGKILL to the whole process group, as when a container is removed."""
@@ -81,7 +87,7 @@ class Process:
             os.killpg(self.child.pid, signal.SIGKILL)
         except ProcessLookupError:
             return
-        self.child.wait(20)
+        self.wait()
 
 
 @dataclass(frozen=True)
@@ -157,7 +163,7 @@ def a_database(name: str) -> Iterator[Volume]:
     with a_volume(name) as volume:
         server = volume.start()
         try:
-            server.wait_for("ready to accept connections", seconds=30)
+            server.wait_for("ready to accept connections")
             yield volume
         finally:
             server.stop()
@@ -172,7 +178,7 @@ class Service:
 
     def ready(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+            return httpx.get(f"{self.url}/readyz", timeout=HANG_SECONDS).status_code == 200
         except httpx.HTTPError:
             return False
 

@@ -6,7 +6,7 @@ import pytest
 
 from services.service_kit.configuration import ConfigurationError, Environment
 
-from .processes import REPOSITORY
+from .processes import HANG_SECONDS, REPOSITORY
 
 GOOD = {
     "DATABASE_HOST": "db",
@@ -40,7 +40,7 @@ def test_a_bad_variable_is_named_in_one_line_and_ends_the_process_with_status_2(
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=HANG_SECONDS,
         check=False,
     )
     assert done.returncode == 2

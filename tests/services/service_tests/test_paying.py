@@ -1,15 +1,26 @@
+import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 
 import httpx
 import pytest
 
-from .conftest import query
-from .fake_provider import FakeProvider, after, cut, endless, half, not_http, pay, say
-from .processes import Service, Volume, a_service, free_port, wait_until
+from .conftest import PATIENT, query
+from .fake_provider import (
+    FakeProvider,
+    after,
+    cut,
+    endless,
+    half,
+    not_http,
+    paid_but_answered_after,
+    pay,
+    say,
+)
+from .processes import HANG_SECONDS, Service, Volume, a_service, free_port, wait_until
 
 ALL_PAID = {"paid": ["I1", "I2", "I3"], "in_progress": [], "failed": []}
 MANY = """
@@ -56,17 +67,14 @@ def test_callers_at_once_pay_each_invoice_once_and_each_answer_tells_of_each(
 
 
 def test_an_invoice_that_another_caller_is_paying_is_in_progress(
-    misled: httpx.Client, provider: FakeProvider, invoices: httpx.Client
+    misled: httpx.Client, provider: FakeProvider, invoices: httpx.Client, gate: threading.Event
 ) -> None:
-    gate = threading.Event()
     provider.behave = after(gate)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(misled.post, "/invoices/I1/pay")
         wait_until(lambda: provider.asked, "the provider is asked")
-        try:
-            one, everything = invoices.post("/invoices/I1/pay"), invoices.post("/invoices/pay")
-        finally:
-            gate.set()
+        one, everything = invoices.post("/invoices/I1/pay"), invoices.post("/invoices/pay")
+        gate.set()
         assert (one.status_code, one.json()["IsPaid"]) == (202, False)
         assert everything.json() == {"paid": ["I2", "I3"], "in_progress": ["I1"], "failed": []}
         assert first.result().status_code == 200
@@ -94,7 +102,6 @@ def test_an_expired_claim_is_taken_again(invoices: httpx.Client, invoice_db: Vol
         (not_http, "not HTTP"),
         (half, "cut"),
         (cut, "cut"),
-        (after(threading.Event(), 0.8), "did not answer within 0.5 s"),
     ],
     ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else "",
 )
@@ -119,6 +126,22 @@ def test_a_provider_that_fails_is_reported_for_each_invoice_and_a_later_call_pay
     assert misled.post("/invoices/pay").json() == ALL_PAID
 
 
+def test_a_provider_that_does_not_answer_in_time_is_reported_and_a_later_call_pays_at_once(
+    impatient: httpx.Client, misled: httpx.Client, provider: FakeProvider, invoice_db: Volume, gate: threading.Event
+) -> None:
+    provider.behave = after(gate)
+    answer = impatient.post("/invoices/pay")
+    assert answer.status_code == 502
+    assert answer.json()["paid"] == answer.json()["in_progress"] == []
+    assert [failed["InvoiceId"] for failed in answer.json()["failed"]] == ["I1", "I2", "I3"]
+    assert all("did not answer within 0.5 s" in failed["error"] for failed in answer.json()["failed"]), answer.text
+    assert (unpaid(invoice_db), claimed(invoice_db)) == (3, 0)
+    one = impatient.post("/invoices/I1/pay")
+    assert (one.status_code, "did not answer within 0.5 s" in one.json()["error"]) == (502, True)
+    provider.behave = pay
+    assert misled.post("/invoices/pay").json() == ALL_PAID
+
+
 def test_only_the_invoices_that_fail_are_reported_as_failed(misled: httpx.Client, provider: FakeProvider) -> None:
     provider.behave = lambda handler, invoice_id: (say(500, b"") if invoice_id == "I2" else pay)(handler, invoice_id)
     answer = misled.post("/invoices/pay")
@@ -131,11 +154,11 @@ def test_only_the_invoices_that_fail_are_reported_as_failed(misled: httpx.Client
 
 
 def test_a_provider_that_nobody_reaches_is_not_asked_a_thousand_times(
-    misled: httpx.Client, provider: FakeProvider, invoice_db: Volume
+    impatient: httpx.Client, provider: FakeProvider, invoice_db: Volume, gate: threading.Event
 ) -> None:
     query(invoice_db, MANY)
-    provider.behave = after(threading.Event(), 0.8)
-    answer = misled.post("/invoices/pay")
+    provider.behave = after(gate)
+    answer = impatient.post("/invoices/pay")
     assert answer.status_code == 502
     assert len(answer.json()["failed"]) == 1003
     assert len(provider.asked) < 100
@@ -149,59 +172,61 @@ def test_a_wrong_provider_url_gives_a_clear_answer_and_loses_nothing(
         output = tmp_path_factory.mktemp("wrong") / "log"
         environment = invoice_db.service_environment() | {"PAYMENT_PROVIDER_URL": f"http://{host}"}
         with a_service("invoice_app", output, environment) as wrong:
-            answer = httpx.post(f"{wrong.url}/invoices/pay", timeout=30)
+            answer = httpx.post(f"{wrong.url}/invoices/pay", timeout=HANG_SECONDS)
         assert answer.status_code == 502
         assert all(host in failed["error"] and words in failed["error"] for failed in answer.json()["failed"])
     assert invoices.post("/invoices/pay").json() == ALL_PAID
 
 
 def test_a_caller_that_hangs_up_leaves_no_claims_behind(
-    misled: httpx.Client, provider: FakeProvider, invoice_db: Volume
+    misled: httpx.Client, provider: FakeProvider, invoice_db: Volume, gate: threading.Event
 ) -> None:
-    provider.behave = after(threading.Event(), 0.3)
-    with suppress(httpx.ReadTimeout):
-        misled.post("/invoices/pay", timeout=0.1)
+    provider.behave = after(gate)
+    with socket.create_connection((misled.base_url.host, misled.base_url.port or 0), timeout=HANG_SECONDS) as caller:
+        caller.sendall(b"POST /invoices/pay HTTP/1.1\r\nHost: invoice-app\r\nContent-Length: 0\r\n\r\n")
+        wait_until(lambda: len(provider.asked) == 3, "the provider is asked")
+        caller.shutdown(socket.SHUT_WR)
+        assert caller.recv(1) == b"", "the service closes when it sees that the caller is gone"
+    assert unpaid(invoice_db) == 3
+    gate.set()
     wait_until(lambda: unpaid(invoice_db) == 0, "all are paid although the caller is gone")
     assert claimed(invoice_db) == 0
 
 
+@pytest.fixture
+def silent(provider: FakeProvider, payment_provider: Service, gate: threading.Event) -> FakeProvider:
+    """A provider that makes each payment at once, and tells of none."""
+    provider.behave = paid_but_answered_after(gate, provider, payment_provider.url)
+    return provider
+
+
 def test_a_process_killed_while_paying_loses_no_payment_and_pays_none_twice(
-    invoices: httpx.Client,
-    invoice_db: Volume,
-    payments_db: Volume,
-    payment_provider: Service,
-    tmp_path_factory: pytest.TempPathFactory,
+    invoices: httpx.Client, invoice_db: Volume, payments_db: Volume, silent: FakeProvider, output: Path
 ) -> None:
     query(invoice_db, MANY)
-    environment = invoice_db.service_environment() | {
-        "PAYMENT_PROVIDER_URL": payment_provider.url,
-        "PROVIDER_TIMEOUT_SECONDS": "0.5",
-        "CLAIM_SECONDS": "1",
-    }
-    output = tmp_path_factory.mktemp("killed") / "log"
+    environment = invoice_db.service_environment() | PATIENT | {"PAYMENT_PROVIDER_URL": silent.url}
     with (
         a_service("invoice_app", output, environment, clean=False) as doomed,
         ThreadPoolExecutor(1) as pool,
     ):
-        call = pool.submit(httpx.post, f"{doomed.url}/invoices/pay", timeout=30)
+        call = pool.submit(httpx.post, f"{doomed.url}/invoices/pay", timeout=HANG_SECONDS)
         wait_until(lambda: query(payments_db, "SELECT 1 FROM payments LIMIT 1"), "the first payment")
         doomed.process.kill()
         assert isinstance(call.exception(), httpx.TransportError)
-    assert claimed(invoice_db) > 0
-
-    def all_paid() -> bool:
-        return invoices.post("/invoices/pay").status_code == 200 and unpaid(invoice_db) == 0
-
-    wait_until(all_paid, "the dead process's claims expire", seconds=30)
+    held = claimed(invoice_db)
+    assert held > 0
+    answer = invoices.post("/invoices/pay").json()
+    assert (len(answer["in_progress"]), len(answer["paid"]), answer["failed"]) == (held, 1003 - held, [])
+    query(invoice_db, "UPDATE invoices SET claimed_until = now() - interval '1 s' WHERE claimed_by IS NOT NULL")
+    assert len(invoices.post("/invoices/pay").json()["paid"]) == held
     paid = query(invoice_db, "SELECT invoice_id, payment_id FROM invoices ORDER BY 1")
     assert paid == query(payments_db, "SELECT invoice_id, payment_id FROM payments ORDER BY 1")
     assert len(paid) == 1003
 
 
 def test_a_paid_invoice_never_becomes_unpaid_by_an_answer_that_comes_late(
-    misled: httpx.Client, provider: FakeProvider, invoice_db: Volume
+    misled: httpx.Client, provider: FakeProvider, invoice_db: Volume, gate: threading.Event
 ) -> None:
-    gate = threading.Event()
     provider.behave = after(gate)
     with ThreadPoolExecutor(1) as pool:
         late = pool.submit(misled.post, "/invoices/I1/pay")
@@ -213,4 +238,5 @@ def test_a_paid_invoice_never_becomes_unpaid_by_an_answer_that_comes_late(
         )
         gate.set()
         assert late.result().status_code == 502
+        assert "is not the payment that is recorded" in late.result().json()["error"]
     assert query(invoice_db, "SELECT payment_id FROM invoices WHERE invoice_id = 'I1'")[0][0] == "other"

@@ -10,20 +10,20 @@ from .processes import Process, Volume, a_volume
 
 
 def ready(server: Process) -> None:
-    server.wait_for("ready to accept connections", seconds=30)
+    server.wait_for("ready to accept connections")
 
 
 @pytest.mark.parametrize("name", ["POSTGRES_DB", "POSTGRES_USER", "POSTGRES_PASSWORD", "PGDATA"])
 def test_a_missing_variable_is_named_in_one_line(name: str) -> None:
     with a_volume("db") as volume:
         server = volume.start(**{name: ""})
-        assert server.child.wait(10) == 2
+        assert server.wait() == 2
         assert server.said() == f"postgres entrypoint: configuration error: {name} is not set\n"
 
 
 def test_the_superuser_may_not_be_the_services_role() -> None:
     with a_volume("db") as volume:
-        assert volume.start(POSTGRES_USER="postgres").child.wait(10) == 2
+        assert volume.start(POSTGRES_USER="postgres").wait() == 2
 
 
 def test_the_role_owns_its_database_and_is_no_superuser(invoice_db: Volume) -> None:
@@ -43,7 +43,7 @@ def test_a_second_server_waits_for_the_volume_and_says_so() -> None:
         second.wait_for("waiting until it has ended")
         # SIGKILL of the script alone, as of a pod deleted by force: the server lives on and keeps the lock.
         os.kill(first.child.pid, SIGKILL)
-        first.child.wait(10)
+        first.wait()
         assert query(volume, "SELECT one FROM kept")[0][0] == 1
         assert "ready to accept connections" not in second.said()
         os.killpg(first.child.pid, SIGKILL)
@@ -74,7 +74,7 @@ def test_sigterm_ends_the_server_fast_though_a_client_is_connected(payments_db: 
         async def stop_with_a_client() -> None:
             connection = await asyncpg.connect(**volume.dsn())
             server.signal(SIGTERM)
-            assert await asyncio.to_thread(server.child.wait, 5) == 0
+            assert await asyncio.to_thread(server.wait) == 0
             connection.terminate()
 
         asyncio.run(stop_with_a_client())

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from .fake_provider import FakeProvider
-from .processes import Service
+from .processes import HANG_SECONDS, Service
 
 
 def test_the_request_id_crosses_services_and_comes_back(misled: httpx.Client, provider: FakeProvider) -> None:
@@ -61,7 +61,7 @@ def test_unknown_paths_and_wrong_methods_are_answered_in_json(invoices: httpx.Cl
 )
 def test_what_is_not_even_http_is_no_server_error(running_invoice_app: Service, raw: bytes) -> None:
     parts = urlsplit(running_invoice_app.url)
-    with socket.create_connection((str(parts.hostname), parts.port or 0), timeout=5) as sock:
+    with socket.create_connection((str(parts.hostname), parts.port or 0), timeout=HANG_SECONDS) as sock:
         sock.sendall(raw)
         sock.shutdown(socket.SHUT_WR)
         head = sock.recv(65536)
