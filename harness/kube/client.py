@@ -33,6 +33,7 @@ _NOT_FOUND = 404
 _CONFLICT = 409
 _FIRST_ERROR = 400
 _CONNECT_SECONDS = 5.0
+_AGAIN = 10
 _LOADING = threading.Lock()
 
 
@@ -239,8 +240,12 @@ class Api:
                 headers=headers,
                 timeout=urllib3.Timeout(connect=min(seconds, _CONNECT_SECONDS), read=seconds),
                 # A kept connection that the server has closed meanwhile is found out by using it: only what is safe to
-                # repeat is sent again, once.
-                retries=urllib3.Retry(connect=0, read=1 if method == "GET" else 0, redirect=0, other=0, status=0),
+                # repeat is sent again, once. A server that has no time (429 and 503 with Retry-After, as when the storage
+                # of a new kind is being made) is asked again when it says, as client-go does it; an eviction, which 429
+                # forbids, is not.
+                retries=urllib3.Retry(
+                    _AGAIN, connect=0, read=1 if method == "GET" else 0, redirect=0, other=0, raise_on_status=False
+                ),
                 preload_content=not stream,
             )
         except urllib3.exceptions.HTTPError as error:

@@ -69,6 +69,8 @@ def fake(tmp_path: Path) -> Iterator[FakeApi]:
             content = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
+            if status == 429:
+                self.send_header("Retry-After", "0")
             self.end_headers()
             self.wfile.write(content)
 

@@ -72,6 +72,25 @@ def test_a_refusal_is_told_in_the_server_s_words(fake: FakeApi, api: Api, code: 
         api.get("/x")
 
 
+def test_a_server_that_has_no_time_is_asked_again_when_it_says(fake: FakeApi, api: Api) -> None:
+    busy = {"kind": "Status", "code": 429, "message": "storage is (re)initializing", "reason": "TooManyRequests"}
+    answers = iter([busy, busy, {"ok": True}])
+    fake.answers["/x"] = lambda: next(answers)
+
+    assert api.get("/x") == {"ok": True}
+    assert fake.asked("GET") == ["/x"] * 3
+
+
+def test_what_is_refused_for_too_many_requests_is_told_where_it_may_not_be_repeated(fake: FakeApi, api: Api) -> None:
+    fake.answers["/x"] = {"kind": "Status", "code": 429, "message": "would violate the budget", "reason": "X"}
+
+    with pytest.raises(ApiError, match="would violate the budget") as raised:
+        api.post("/x", {})
+
+    assert raised.value.status == 429
+    assert fake.asked("POST") == ["/x"]
+
+
 def test_a_server_that_is_not_there_is_unreachable(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: it refuses

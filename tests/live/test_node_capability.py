@@ -77,11 +77,15 @@ def serve(pods: Pods, name: str = "server") -> str:
     return f"http://{pods.until(name, 'Running')['status']['podIP']}:8080"
 
 
-def every_container(api: Api) -> dict[tuple[str, str], JsonObject]:
-    """The status of each container of the cluster's pods, by the pod's UID and its own name."""
+def every_container(pods: Pods) -> dict[tuple[str, str], JsonObject]:
+    """The status of each container of the cluster's own pods and of the test's, by the pod's UID and its own name.
+
+    Those of earlier tests are none of them: their namespaces may be going, and they with them.
+    """
     return {
         (pod["metadata"]["uid"], container["name"]): container
-        for pod in api.items("/api/v1/pods")
+        for namespace in ("kube-system", pods.namespace)
+        for pod in pods.api.items(f"/api/v1/namespaces/{namespace}/pods")
         if "deletionTimestamp" not in pod["metadata"]
         for container in pod["status"].get("containerStatuses", ())
     }
@@ -196,7 +200,7 @@ def test_after_a_restart_of_the_node_everything_comes_back_by_itself(
 ) -> None:
     serve(pods)
     mounted, components, ingress = roots(embedded), embedded.components(), embedded.ingress_url
-    before = every_container(pods.api)
+    before = every_container(pods)
     embedded.freeze_pod(pods.get("server")["metadata"]["uid"])  # which may keep nothing from ending
 
     embedded.restart()
@@ -205,7 +209,7 @@ def test_after_a_restart_of_the_node_everything_comes_back_by_itself(
     after = embedded.components()
     assert after.keys() == components.keys()
     assert not after.items() & components.items()
-    wait_until("all pods to be back", all_back(pods.api, before), seconds=SECONDS, tolerate=(ApiError,))
+    wait_until("all pods to be back", all_back(pods, before), seconds=SECONDS, tolerate=(ApiError,))
     assert not roots(embedded) & mounted
     assert embedded.ingress_url == ingress
     assert subprocess.run(["curl", "-s", ingress], check=False).returncode == 0
@@ -213,11 +217,11 @@ def test_after_a_restart_of_the_node_everything_comes_back_by_itself(
     assert "enforced after" in prove_policy_on(embedded, image)
 
 
-def all_back(api: Api, before: dict[tuple[str, str], JsonObject]) -> Callable[[], bool]:
+def all_back(pods: Pods, before: dict[tuple[str, str], JsonObject]) -> Callable[[], bool]:
     """Whether each container is ready again, another one, and counted as restarted."""
 
     def back() -> bool:
-        now = every_container(api)
+        now = every_container(pods)
         return all(
             key in now and now[key]["ready"] and now[key]["restartCount"] > was["restartCount"]
             for key, was in before.items()
