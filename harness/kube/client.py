@@ -240,7 +240,7 @@ class Api:
                 headers=headers,
                 timeout=urllib3.Timeout(connect=min(seconds, _CONNECT_SECONDS), read=seconds),
                 # A kept connection that the server has closed meanwhile is found out by using it: only what is safe to
-                # repeat is sent again, once. A server that has no time (429 and 503 with Retry-After, as when the storage
+                # repeat is sent again, once. A server that has no time (429 with Retry-After, as when the storage
                 # of a new kind is being made) is asked again when it says, as client-go does it; an eviction, which 429
                 # forbids, is not.
                 retries=urllib3.Retry(

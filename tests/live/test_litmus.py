@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from harness.chaos.litmus.run import Runner, run_engine
 from harness.chaos.scene import Scene
 from harness.chaos.undo import Undo
 from harness.clusters.provider import Cluster
-from harness.kube.client import Api
+from harness.kube.client import Api, ApiNotFound
 from harness.kube.kubectl import JsonObject
 from harness.kube.wait import wait_until
 from harness.settings import Settings
@@ -170,21 +171,28 @@ def shop(scene: Scene, namespace: str, tmp_path: Path) -> Iterator[Shop]:
 @pytest.fixture
 def results(api: Api) -> Iterator[None]:
     """The cluster has the kind ChaosResult, as Litmus' own has it."""
-    with_kinds(api, "ChaosResult")
-    yield
-    without_kinds(api, "ChaosResult")
+    with kinds_of_litmus(api, "ChaosResult"):
+        yield
 
 
 @pytest.fixture
 def litmus(api: Api) -> Iterator[None]:
     """The cluster has all kinds of Litmus, but no operator."""
-    kinds = ("ChaosEngine", "ChaosExperiment", "ChaosResult")
-    with_kinds(api, *kinds)
-    yield
-    without_kinds(api, *kinds)
+    with kinds_of_litmus(api, "ChaosEngine", "ChaosExperiment", "ChaosResult"):
+        yield
 
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+@contextmanager
+def kinds_of_litmus(api: Api, *kinds: str) -> Iterator[None]:
+    """They are served for the block, and gone after it, or after what went wrong on the way there."""
+    try:
+        with_kinds(api, *kinds)
+        yield
+    finally:
+        without_kinds(api, *kinds)
 
 
 def with_kinds(api: Api, *kinds: str) -> None:
@@ -210,7 +218,8 @@ def with_kinds(api: Api, *kinds: str) -> None:
 
 def without_kinds(api: Api, *kinds: str) -> None:
     for kind in kinds:
-        api.delete(f"{CRDS}/{kind.lower()}s.{GROUP}")
+        with suppress(ApiNotFound):
+            api.delete(f"{CRDS}/{kind.lower()}s.{GROUP}")
     for kind in kinds:
         path = f"{CRDS}/{kind.lower()}s.{GROUP}"
         wait_until(f"{kind} to be gone", lambda path=path: api.find(path) is None, seconds=SECONDS)  # type: ignore[misc]
