@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import nox
@@ -115,7 +116,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def live(session: nox.Session) -> None:
-    """The harness itself, against real clusters: nothing is left behind, whatever is killed."""
+    """The harness itself, against real clusters: nothing is left behind, whatever is killed; the longest in `full`."""
     prepare_for_clusters(session, "tests")
     run(session, "pytest", "tests/live", *ON_ANY_MACHINE, *session.posargs)
 
@@ -130,12 +131,13 @@ def lint(session: nox.Session) -> None:
     run(session, "codespell", "--toml", "pyproject.toml")
 
 
-def run_all(session: nox.Session, *to_tests: str) -> None:
+def run_all(session: nox.Session, *to_tests: str, of_live: Sequence[str] = ()) -> None:
     """Have all sessions of CI run, with ``to_tests`` for those where Hypothesis draws, then the arguments given."""
     shutil.rmtree(ROOT / CI_ARTIFACTS, ignore_errors=True)
     for name in CI:
         drawing = to_tests if name in ("tests", "live") else ()
-        to_pytest = [EMBEDDED, f"--artifacts={CI_ARTIFACTS / name}", *drawing, *session.posargs]
+        chosen = of_live if name == "live" else ()
+        to_pytest = [EMBEDDED, f"--artifacts={CI_ARTIFACTS / name}", *drawing, *chosen, *session.posargs]
         session.notify(name, to_pytest if name != "lint" else [])
     session.notify("totals", [])
 
@@ -170,14 +172,14 @@ def totals(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def full(session: nox.Session) -> None:
-    """All of `ci` with examples drawn at random, the catalogue of policies, broken builds, the mutations."""
+    """All of `ci` with random examples, all of `live`, the catalogue of policies, broken builds, the mutations."""
     seed = secrets.randbelow(2**32)
     session.log(f"the examples of this run again: nox -s full -- --hypothesis-seed={seed}")
     prepare_for_clusters(session)
     whole = [EMBEDDED, f"--artifacts={FULL_ARTIFACTS}", *session.posargs]
     run(session, "pytest", "scenarios", "-m", "(isolation or chaos) and full", *WITHOUT, *whole)
     session.notify("mutate", [])
-    run_all(session, "--hypothesis-profile=full", f"--hypothesis-seed={seed}")
+    run_all(session, "--hypothesis-profile=full", f"--hypothesis-seed={seed}", of_live=("-m", "live or full"))
 
 
 @nox.session(python=False)

@@ -30,6 +30,24 @@ NUMBERS = itertools.count(1)
 """Clusters that are held in rooms are numbered: short names leave room for the paths below them."""
 
 
+LONG = {
+    "test_disagreements.py": "75 s: a network plugin that is wrong, found and shrunk",
+    "test_healing.py": "45 s: what a killed run of chaos has broken heals at its deadline",
+    "test_litmus.py": "35 s: Litmus files as their users have them",
+    "test_node_capability.py": "75 s: each way in which a node can be hurt",
+    "test_own_manifests.py": "125 s: isolation of a user's own manifests",
+    "test_side_by_side.py": "50 s: two clusters, and a template that is built anew",
+    "test_a_client_of_what_never_answers_is_reset_in_the_end": "30 s: the forwarder's patience",
+}
+"""Files and tests that only `nox -s full` runs, for what they cost on two cores; all others are in `nox -s ci`."""
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what is too long for every run."""
+    if item.path.name in LONG or getattr(item, "originalname", "") in LONG:
+        item.add_marker(pytest.mark.full)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where there can be no embedded cluster, say so: these tests are of nothing else."""
     if sys.platform != "linux" or os.geteuid() != 0:
