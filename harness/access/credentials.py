@@ -48,13 +48,14 @@ class How(StrEnum):
 class Credential:
     """What a connection shows: ``tls`` with a client certificate, ``headers`` with a token or who is impersonated.
 
-    ``why`` says why there is no real one.
+    ``why`` says why there is no real one; ``uid`` is that of the ServiceAccount whose token it is.
     """
 
     how: How
     tls: ssl.SSLContext | None = field(default=None, repr=False)
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     why: str = ""
+    uid: str = ""
 
     def __str__(self) -> str:
         return f"{self.how} ({self.why})" if self.why else f"{self.how}"
@@ -78,8 +79,8 @@ def credential_of(api: Api, who: Who) -> Credential:
     account = who.identity.as_account
     try:
         if account:
-            token = _token(api, who, *account)
-            return Credential(How.TOKEN, api.trust(), (("Authorization", f"Bearer {token}"),))
+            token, uid = _token(api, who, *account)
+            return Credential(How.TOKEN, api.trust(), (("Authorization", f"Bearer {token}"),), uid=uid)
         return Credential(How.CERTIFICATE, _certified(api, who.identity))
     except ApiError as error:
         if error.status not in _REFUSED:
@@ -90,6 +91,19 @@ def credential_of(api: Api, who: Who) -> Credential:
     return impersonation(api, who.identity, why)
 
 
+def is_outlived(api: Api, who: Who, credential: Credential) -> bool:
+    """Whether it is the token of a ServiceAccount that is gone: one of that name may have been made anew."""
+    account = who.identity.as_account
+    if not account or not credential.uid:
+        return False
+    found = api.find(_account(*account))
+    return found is None or found["metadata"]["uid"] != credential.uid
+
+
+def _account(namespace: str, name: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}"
+
+
 def impersonation(api: Api, identity: Identity, why: str = "") -> Credential:
     """The administrator's own credential, with the headers that let him ask as another."""
     groups = (("Impersonate-Group", group) for group in sorted(identity.groups - {AUTHENTICATED}))
@@ -97,14 +111,16 @@ def impersonation(api: Api, identity: Identity, why: str = "") -> Credential:
     return Credential(How.IMPERSONATED, None, headers, why)
 
 
-def _token(api: Api, who: Who, namespace: str, name: str) -> str:
-    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}"
-    if api.find(path) is None:
+def _token(api: Api, who: Who, namespace: str, name: str) -> tuple[str, str]:
+    """A token of a ServiceAccount, and the account's UID."""
+    path = _account(namespace, name)
+    account = api.find(path)
+    if account is None:
         raise ManifestError(
             who.at or who.name, str(who.identity), "is not on the cluster: correct its name, or create it"
         )
     answer = api.post(f"{path}/token", {"spec": {"expirationSeconds": LIFE_SECONDS}})
-    return str(answer["status"]["token"])
+    return str(answer["status"]["token"]), str(account["metadata"]["uid"])
 
 
 def _certified(api: Api, identity: Identity) -> ssl.SSLContext:

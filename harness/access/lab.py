@@ -11,7 +11,7 @@ from typing import Self
 from harness.access.answers import Answer, classify
 from harness.access.asking import CONNECTS, Call, Target, call_of
 from harness.access.callers import Caller, at_once, prove
-from harness.access.credentials import Credential, credentials
+from harness.access.credentials import Credential, credentials, is_outlived
 from harness.access.discovery import discovered
 from harness.access.matrix import Cell, Compared, Seen, Standing, Who
 from harness.access.oracle import Oracle
@@ -65,8 +65,12 @@ class Lab:
         return realm_on(self.api)
 
     def admit(self, everybody: Iterable[Who]) -> None:
-        """Get a credential for each who has none yet, and prove that it is his. Raises ManifestError, ProbeError."""
-        new = [who for who in everybody if who not in self._callers]
+        """Get a credential for each who has none that is good, and prove that it is his.
+
+        Raises ManifestError, ProbeError.
+        """
+        known = self.credentials
+        new = [who for who in everybody if who not in known or is_outlived(self.api, who, known[who])]
         given = credentials(self.api, new)
         callers = {who: Caller(self.api, one) for who, one in given.items()}
         prove(callers)

@@ -14,7 +14,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from harness.access import credentials as module
-from harness.access.credentials import Credential, How, credential_of, credentials, signed, signing_request
+from harness.access.credentials import (
+    Credential,
+    How,
+    credential_of,
+    credentials,
+    is_outlived,
+    signed,
+    signing_request,
+)
 from harness.access.matrix import Who
 from harness.access.request import Identity
 from harness.errors import ManifestError, ProbeError
@@ -72,7 +80,7 @@ def cluster(signer: Signer, **changed: Any) -> FakeApi:  # noqa: ANN401 -- an an
             ("PUT", f"{ONE}/approval"): changed.get("approve", {}),
             ("GET", ONE): changed.get("get", signer.sign),
             ("DELETE", ONE): {},
-            ("GET", ACCOUNT): {"kind": "ServiceAccount"},
+            ("GET", ACCOUNT): changed.get("account", {"kind": "ServiceAccount", "metadata": {"uid": "one"}}),
             ("POST", f"{ACCOUNT}/token"): changed.get("token", {"status": {"token": "t0ken"}}),
         }
     )
@@ -113,6 +121,15 @@ def test_a_service_account_gets_a_token_for_an_hour() -> None:
 
     assert (found.how, found.headers) == (How.TOKEN, (("Authorization", "Bearer t0ken"),))
     assert ("POST", f"{ACCOUNT}/token", {"spec": {"expirationSeconds": 3600}}) in api.asked
+
+
+def test_a_token_is_outlived_once_its_account_is_another_or_gone() -> None:
+    found = credential_of(cluster(Signer()).real, APP)
+
+    assert not is_outlived(cluster(Signer()).real, APP, found)
+    assert is_outlived(cluster(Signer(), account={"metadata": {"uid": "another"}}).real, APP, found)
+    assert is_outlived(FakeApi({}).real, APP, found)
+    assert not is_outlived(FakeApi({}).real, ANNA, credential_of(cluster(Signer()).real, ANNA))
 
 
 def test_a_service_account_that_is_not_there_is_an_error_where_it_is_written() -> None:
