@@ -18,6 +18,7 @@ from harness.images.catalogue import CASE, case_images, prober_image
 from harness.kube.deploy import deploy, destroy
 from harness.kube.psql import Psql
 from harness.kube.rollout import wait_for_rollout
+from harness.kube.wait import patient
 from harness.settings import Settings
 from harness.timeline import Timeline
 
@@ -49,7 +50,7 @@ class CaseClient(requests.Session):
 
     def request(self, method: str | bytes, url: str | bytes, *arguments: Any, **options: Any) -> requests.Response:  # noqa: ANN401 -- requests' own parameters
         """As ``requests.Session.request``, ``url`` being a path; without a ``timeout`` it is REQUEST_SECONDS."""
-        options.setdefault("timeout", REQUEST_SECONDS)
+        options.setdefault("timeout", patient(REQUEST_SECONDS))
         path = url.decode() if isinstance(url, bytes) else url
         return super().request(method, urljoin(self._url, path), *arguments, **options)
 

@@ -6,7 +6,9 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from harness.downloads import APT
 from harness.errors import CommandError, PrerequisiteError
+from harness.kube.wait import patient
 from harness.locking import exclusively
 from harness.paths import Paths
 from harness.timeline import Timeline
@@ -99,7 +101,8 @@ def _install(wanted: Sequence[str]) -> None:
 
 
 def _apt_get(*arguments: str) -> None:
-    command = ["apt-get", "--option=DPkg::Lock::Timeout=600", *arguments]
+    options = ("DPkg::Lock::Timeout=600", *APT)
+    command = ["apt-get", *(f"--option={option}" for option in options), *arguments]
     try:
         done = subprocess.run(
             command,
@@ -108,7 +111,7 @@ def _apt_get(*arguments: str) -> None:
             text=True,
             check=False,
             stdin=subprocess.DEVNULL,
-            timeout=APT_SECONDS,
+            timeout=patient(APT_SECONDS),
         )
     except subprocess.TimeoutExpired as expired:
         raise CommandError(command, -9, f"it did not end in {APT_SECONDS} s") from expired

@@ -120,6 +120,10 @@ class Options(BaseModel):
     allow_ephemeral: bool = Field(default=False, description="allow ephemeral containers in the user's own pods")
     minikube_addons: Words = Field((), description="addons to enable on a minikube cluster")
 
+    patience: PositiveFloat = Field(
+        1.0, description="multiplies every deadline, for slow machines: a deadline bounds a hang, it judges nothing"
+    )
+
     cluster_name: ClusterName | None = Field(
         None, description="the cluster's name: an existing one is joined; default harness-<the run's id>"
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness import packages
+from harness.downloads import APT
 from harness.errors import PrerequisiteError
 from harness.timeline import Timeline
 
@@ -94,9 +95,10 @@ def test_root_has_what_is_missing_installed(apt_get: Apt, bin_folder: Path, tmp_
     shown = StringIO()
     packages.ensure(Timeline(shown), ["probe"])
     assert "Debian packages" in shown.getvalue()
+    options = " ".join(f"--option={option}" for option in ("DPkg::Lock::Timeout=600", *APT))
     assert (tmp_path / "calls").read_text().splitlines() == [
-        "noninteractive --option=DPkg::Lock::Timeout=600 update --quiet",
-        "noninteractive --option=DPkg::Lock::Timeout=600 install --yes --quiet --no-install-recommends probe-package",
+        f"noninteractive {options} update --quiet",
+        f"noninteractive {options} install --yes --quiet --no-install-recommends probe-package",
     ]
 
 

@@ -25,7 +25,7 @@ def test_the_options_are_those_of_the_interface() -> None:
         *("--access-expectations", "--access-live"),
         *("--chaos-seed", "--chaos-duration", "--chaos-plan", "--chaos-engine", "--chaos-runner", "--litmus-python"),
         *("--ingress-url", "--ingress-class", "--ingress-selector"),
-        *("--allow-context", "--allow-ephemeral", "--minikube-addons"),
+        *("--allow-context", "--allow-ephemeral", "--minikube-addons", "--patience"),
         *("--cluster-name", "--keep-cluster", "--kubeconfig", "--kind-image", "--kind-bin", "--kind-kubectl-bin"),
     }
 

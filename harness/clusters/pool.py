@@ -15,6 +15,7 @@ from harness.clusters.lease import Lease
 from harness.clusters.provider import Cluster, Provider
 from harness.clusters.runs import Runs
 from harness.errors import ClusterError, UsageError, WaitTimeout
+from harness.kube.wait import patient
 from harness.paths import Paths
 from harness.settings import Settings
 from harness.timeline import Timeline
@@ -65,7 +66,7 @@ def alone_with(paths: Paths, name: str, timeline: Timeline) -> Iterator[None]:
     except Timeout:
         timeline.say(f"  waiting for another process that creates or deletes cluster {name}")
         try:
-            lock.acquire(timeout=LOCK_SECONDS)
+            lock.acquire(timeout=patient(LOCK_SECONDS))
         except Timeout:
             raise WaitTimeout(f"the process that holds {file}", LOCK_SECONDS) from None
     try:

@@ -8,21 +8,25 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from harness.downloads import APT
 from harness.errors import BuildError, PrerequisiteError
 from harness.images.archive import ARCHIVE_VERSION, write_archive
 from harness.images.recipe import DebianBase
+from harness.kube.wait import patient
 
 SECONDS = 900.0
 EXCLUDED = (
     *("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*", "/usr/share/i18n/*"),
     *("/usr/share/lintian/*", "/usr/lib/*/gconv/*"),
 )
-CLEAN_UP = 'cd "$1" && rm -rf var/lib/apt/lists/* var/cache/* var/log/* tmp/* etc/hostname etc/resolv.conf'
+LEFT = ("var/lib/apt/lists/*", "var/cache/*", "var/log/*", "tmp/*", "etc/hostname", "etc/resolv.conf")
+CLEAN_UP = f'cd "$1" && rm -rf {" ".join(LEFT)} etc/apt/apt.conf.d/99mmdebstrap'
 HOOKS = Path("/usr/share/mmdebstrap/hooks/merged-usr")
 # A merged /usr from the start: the package that merges it later would bring 48 MB of Perl.
 ARGUMENTS = (
     *("--variant=minbase", "--quiet", f"--hook-dir={HOOKS}"),
     *(f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED),
+    *(f"--aptopt={option.replace('=', ' ')};" for option in APT),
     f"--customize-hook={CLEAN_UP}",
 )
 PROCEDURE = "\0".join((*ARGUMENTS, str(ARCHIVE_VERSION)))
@@ -44,7 +48,9 @@ def make_debian(base: DebianBase, archive: Path, reference: str) -> None:
         command += [str(file) for file in sources_of(base.release, Path("/etc/apt"))]
         # mmdebstrap's chroot needs room that /tmp, often a small tmpfs, may lack; it opens it to the user _apt itself.
         environment = {**os.environ, "TMPDIR": "/var/tmp", "LC_ALL": "C.UTF-8"}  # noqa: S108 -- named with a random part
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS, env=environment)
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=patient(SECONDS), env=environment
+        )
         if done.returncode:
             raise BuildError(f"mmdebstrap could not make {base.name}:\n{done.stderr.strip()[-2000:]}")
         write_archive(archive, reference, layer)

@@ -12,6 +12,7 @@ from typing import Protocol
 from harness.errors import BuildError, PrerequisiteError
 from harness.images.store import Image, hold_lock
 from harness.kube.kubectl import child_environment
+from harness.kube.wait import patient
 
 BUILD_SECONDS = 900.0
 PULL_SECONDS = 300.0
@@ -135,7 +136,7 @@ def _run(command: Sequence[str], reference: str) -> str:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=BUILD_SECONDS,
+            timeout=patient(BUILD_SECONDS),
             env=child_environment(),
         )
     except subprocess.TimeoutExpired as expired:

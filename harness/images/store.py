@@ -13,6 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from harness.errors import WaitTimeout
+from harness.kube.wait import patient
 from harness.paths import Paths
 
 LOCK_SECONDS = 1800.0
@@ -54,7 +55,7 @@ def hold_lock(file: Path, what: str) -> Iterator[None]:
     """Hold a file lock for the block. Raises WaitTimeout, with ``what`` was waited for, after half an hour."""
     lock = FileLock(file)
     try:
-        lock.acquire(timeout=LOCK_SECONDS)
+        lock.acquire(timeout=patient(LOCK_SECONDS))
     except Timeout as timeout:
         raise WaitTimeout(what, LOCK_SECONDS) from timeout
     try:

@@ -7,9 +7,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from harness.downloads import PIP
 from harness.errors import BuildError
 from harness.images.store import hold_lock
 from harness.kube.kubectl import child_environment
+from harness.kube.wait import patient
 
 PYTHON_VERSION = "3.11"
 # Debian 12 has glibc 2.36; pip does not take a platform to mean the older ones too.
@@ -40,13 +42,13 @@ def _download(requirements: Path, folder: Path) -> None:
     machine = platform.machine()
     platforms = [f"manylinux_2_{minor}_{machine}" for minor in GLIBC_MINORS] + [f"manylinux2014_{machine}"]
     command = [
-        *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"),
+        *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input", *PIP),
         *("--only-binary=:all:", "--implementation", "cp", "--python-version", PYTHON_VERSION),
         *(word for name in platforms for word in ("--platform", name)),
         *("--dest", str(folder), "--requirement", str(requirements)),
     ]
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=SECONDS, env=child_environment()
+        command, capture_output=True, text=True, check=False, timeout=patient(SECONDS), env=child_environment()
     )
     if done.returncode:
         raise BuildError(f"the wheels of {requirements} could not be fetched:\n{done.stderr.strip()[-2000:]}")

@@ -20,6 +20,7 @@ import urllib3
 
 from harness.errors import CommandError, SettingsError
 from harness.kube.kubectl import JsonObject, Kubectl
+from harness.kube.wait import patient
 
 if TYPE_CHECKING:
     from kubernetes.client import Configuration
@@ -232,13 +233,14 @@ class Api:
     ) -> urllib3.BaseHTTPResponse:
         headers = {"Accept": accept, "Content-Type": content_type, **self.credentials()}
         url = self.url(path, query)
+        seconds = patient(seconds)
         try:
             response = self._pool.request(
                 method,
                 url,
                 body=None if body is None else json.dumps(body).encode(),
                 headers=headers,
-                timeout=urllib3.Timeout(connect=min(seconds, _CONNECT_SECONDS), read=seconds),
+                timeout=urllib3.Timeout(connect=min(seconds, patient(_CONNECT_SECONDS)), read=seconds),
                 # A kept connection that the server has closed meanwhile is found out by using it: only what is safe to
                 # repeat is sent again, once. A server that has no time (429 with Retry-After, as when the storage
                 # of a new kind is being made) is asked again when it says, as client-go does it; an eviction, which 429

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 from harness.errors import CommandError, WaitTimeout
+from harness.kube.wait import patient
 
 JsonObject: TypeAlias = dict[str, Any]
 
@@ -48,12 +49,12 @@ class Kubectl:
                 input=stdin,
                 capture_output=True,
                 text=True,
-                timeout=seconds,
+                timeout=patient(seconds),
                 env=child_environment(),
                 check=False,
             )
         except subprocess.TimeoutExpired as expired:
-            raise WaitTimeout(f"`kubectl {' '.join(arguments[:6])}` to end", seconds) from expired
+            raise WaitTimeout(f"`kubectl {' '.join(arguments[:6])}` to end", patient(seconds)) from expired
         if done.returncode:
             raise CommandError(["kubectl", *arguments], done.returncode, done.stderr + done.stdout)
         return done.stdout

@@ -1,4 +1,8 @@
-"""Waiting for a condition, with a deadline, and with what was seen last when it passes."""
+"""Waiting for a condition, with a deadline, and with what was seen last when it passes.
+
+A deadline bounds a hang: no verdict depends on being fast. On a machine that needs longer still, ``--patience`` makes
+all of them longer.
+"""
 
 import time
 from collections.abc import Callable
@@ -7,6 +11,19 @@ from typing import TypeVar
 from harness.errors import WaitTimeout
 
 T = TypeVar("T")
+
+_patience = 1.0
+
+
+def be_patient(factor: float) -> None:
+    """Make every deadline of this process ``factor`` times as long: ``--patience``."""
+    global _patience  # noqa: PLW0603 -- one option for the whole process, which every wait would else have to be handed
+    _patience = factor
+
+
+def patient(seconds: float) -> float:
+    """A deadline of so many seconds, as long as this run's patience makes it."""
+    return seconds * _patience
 
 
 def wait_until(
@@ -27,6 +44,7 @@ def wait_until(
     The probe is called at least once, and once more after the last pause, so that a slow one is not cheated
     of its answer. Raises WaitTimeout.
     """
+    seconds = patient(seconds)
     deadline = time.monotonic() + seconds
     while True:
         last = ""

@@ -52,6 +52,9 @@ class FolderProvider:
         self.log: list[str] = []
         self.broken = False
 
+    def build(self, timeline: Timeline) -> None:  # noqa: ARG002 -- the protocol's
+        self.log.append("build")
+
     def create(self, cluster: str, timeline: Timeline) -> Cluster:  # noqa: ARG002 -- the protocol's
         assert Lease(self.clusters / cluster).held(), "created without the lease"
         self.log.append(f"create {cluster}")

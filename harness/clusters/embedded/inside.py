@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.clusters.embedded.layout import Layout
 from harness.errors import ClusterGone, CommandError
+from harness.kube.wait import patient
 
 
 def node_process(where: Layout) -> int:
@@ -62,7 +63,13 @@ def in_node(where: Layout, *command: str, stdin: Path | None = None, seconds: fl
     enter = ["nsenter", "-t", str(node_process(where)), "--mount", "--net", "--pid", "--uts", "--ipc", "--"]
     with (stdin or Path(os.devnull)).open("rb") as source:
         done = subprocess.run(
-            [*enter, *command], stdin=source, capture_output=True, text=True, timeout=seconds, check=False, cwd="/"
+            [*enter, *command],
+            stdin=source,
+            capture_output=True,
+            text=True,
+            timeout=patient(seconds),
+            check=False,
+            cwd="/",
         )
     if done.returncode:
         raise CommandError(command, done.returncode, done.stderr + done.stdout)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from harness.clusters.embedded.gocommand import Go
 from harness.clusters.embedded.programs import required
+from harness.downloads import again
 from harness.errors import BuildError
 
 LEGO = "github.com/go-acme/lego/v4"
@@ -80,5 +81,6 @@ def copy_calico_crds(go: Go, sources: Path, folder: Path) -> None:
 
 def download(go: Go, module: str, folder: Path) -> dict[str, str]:
     """What ``go mod download -json`` run in ``folder`` says of a module: ``Dir``, ``Version``, ``Sum`` and more."""
-    answer: dict[str, str] = json.loads(go.run(["mod", "download", "-json", module], folder))
+    printed = again(lambda: go.run(["mod", "download", "-json", module], folder), lambda _: None)
+    answer: dict[str, str] = json.loads(printed)
     return answer

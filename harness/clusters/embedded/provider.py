@@ -19,6 +19,7 @@ from harness.clusters.provider import Cluster
 from harness.errors import PrerequisiteError
 from harness.kube.client import Api
 from harness.kube.kubectl import Kubectl, child_environment
+from harness.kube.wait import patient
 from harness.timeline import Timeline
 
 MODULES = Path("/proc/modules")
@@ -82,7 +83,7 @@ class EmbeddedCluster:
             self._outside(command),
             capture_output=True,
             text=True,
-            timeout=seconds,
+            timeout=patient(seconds),
             check=False,
             env=child_environment(),
         )
@@ -151,15 +152,23 @@ class EmbeddedProvider:
         self._assets = assets
         self._make_ready = make_ready
 
+    def build(self, timeline: Timeline) -> None:
+        """Build the components, the images of the add-ons, and the template."""
+        _require_root()
+        self._built(timeline)
+
+    def _built(self, timeline: Timeline) -> tuple[Assets, Path]:
+        """What a cluster is made of, and the template's folder."""
+        assets = self._assets(timeline)
+        return assets, template.ensure(self._cache, self._clusters, assets, timeline)
+
     def create(self, cluster: str, timeline: Timeline) -> EmbeddedCluster:
         """Clone the template, start it, and wait until it is ready."""
-        if sys.platform != "linux" or os.geteuid() != 0:
-            raise PrerequisiteError("the embedded cluster needs root on Linux: run as root, or choose --cluster=kind")
+        _require_root()
         where = self._layout(cluster)
         modules = _loaded_modules()
         try:
-            assets = self._assets(timeline)
-            origin = template.ensure(self._cache, self._clusters, assets, timeline)
+            assets, origin = self._built(timeline)
             with timeline.phase("clone of the template"):
                 template.clone(origin, where)
             with timeline.phase("control plane"):
@@ -209,6 +218,11 @@ class EmbeddedProvider:
 
     def _layout(self, cluster: str) -> Layout:
         return Layout(self._clusters / cluster)
+
+
+def _require_root() -> None:
+    if sys.platform != "linux" or os.geteuid() != 0:
+        raise PrerequisiteError("the embedded cluster needs root on Linux: run as root, or choose --cluster=kind")
 
 
 def _loaded_modules() -> set[str]:
