@@ -4,22 +4,26 @@ All sessions share one virtual environment, made once and renewed when pyproject
 """
 
 import hashlib
-import json
 import os
 import secrets
 import shutil
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 ROOT = Path(__file__).parent
 ENVIRONMENT = ROOT / ".nox" / "environment"
 STAMP = ENVIRONMENT / "made-from"
 CI_ARTIFACTS = Path("artifacts") / "ci"
 FULL_ARTIFACTS = Path("artifacts") / "full"
-CI = ("lint", "tests", "live", "e2e", "isolation", "access")
+ON_ONE_CLUSTER = ("-n", "2", "-p", "no:schemathesis")
+"""Two workers share a cluster, as long as no test hurts it."""
+TESTS = ("tests", "--ignore=tests/live", "-n", "auto")
 EMBEDDED = "--cluster=embedded"
 WITHOUT = ("-p", "no:schemathesis", "-p", "no:hypothesispytest")
 """Plugins that the scenarios do not use: each process would import them for a second or two."""
@@ -49,15 +53,16 @@ def prepare(session: nox.Session) -> None:
     session.run_always(sys.executable, "-m", "virtualenv", "--quiet", str(ENVIRONMENT), external=True)
     content = nox.project.load_toml("pyproject.toml")
     packages = nox.project.dependency_groups(content, "test", "lint")
-    pip = (str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    pip = (str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries=8", "--timeout=60")
     session.run_always(*pip, "--editable", ".", *packages, external=True)
     STAMP.write_text(key)
 
 
-def run(session: nox.Session, *command: str) -> None:
+def run(session: nox.Session, *command: str, success_codes: Sequence[int] = (0,)) -> None:
     """Run a program of the environment; Ctrl-C gives it time to end its cluster."""
     program = str(ENVIRONMENT / "bin" / command[0])
-    session.run(program, *command[1:], external=True, interrupt_timeout=20, terminate_timeout=5)
+    arguments = (program, *command[1:])
+    session.run(*arguments, external=True, success_codes=success_codes, interrupt_timeout=20, terminate_timeout=5)
 
 
 def prepare_for_clusters(session: nox.Session, *groups: str) -> None:
@@ -111,14 +116,14 @@ def providers(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The harness itself and the services, without a cluster."""
     prepare_for_clusters(session, "tests")
-    run(session, "pytest", "tests", "--ignore=tests/live", "-n", "auto", *ON_ANY_MACHINE, *session.posargs)
+    run(session, "pytest", *TESTS, *ON_ANY_MACHINE, *session.posargs)
 
 
 @nox.session(python=False)
 def live(session: nox.Session) -> None:
-    """The harness itself, against real clusters: nothing is left behind, whatever is killed; the longest in `full`."""
+    """The harness itself, against real clusters: nothing is left behind, whatever is killed."""
     prepare_for_clusters(session, "tests")
-    run(session, "pytest", "tests/live", *ON_ANY_MACHINE, *session.posargs)
+    run(session, "pytest", "tests/live", "-m", "live or full", *ON_ANY_MACHINE, *session.posargs)
 
 
 @nox.session(python=False)
@@ -131,55 +136,78 @@ def lint(session: nox.Session) -> None:
     run(session, "codespell", "--toml", "pyproject.toml")
 
 
-def run_all(session: nox.Session, *to_tests: str, of_live: Sequence[str] = ()) -> None:
-    """Have all sessions of CI run, with ``to_tests`` for those where Hypothesis draws, then the arguments given."""
-    shutil.rmtree(ROOT / CI_ARTIFACTS, ignore_errors=True)
-    for name in CI:
-        drawing = to_tests if name in ("tests", "live") else ()
-        chosen = of_live if name == "live" else ()
-        to_pytest = [EMBEDDED, f"--artifacts={CI_ARTIFACTS / name}", *drawing, *chosen, *session.posargs]
-        session.notify(name, to_pytest if name != "lint" else [])
-    session.notify("totals", [])
+class Parts:
+    """The parts of a run of CI, one after the other: each is timed, and the next begins though one has failed."""
+
+    def __init__(self, session: nox.Session, folder: Path) -> None:
+        self.session, self.folder = session, folder
+        self.times: list[str] = []
+        self.failed: list[str] = []
+        self.names: list[str] = []
+        shutil.rmtree(ROOT / folder, ignore_errors=True)
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Time what is done in the block."""
+        self.session.log(f"{name} begins")
+        began = time.monotonic()
+        try:
+            yield
+        except CommandFailed:
+            self.failed.append(name)
+        self.times.append(f"{name} {time.monotonic() - began:.0f} s")
+
+    def pytest(self, name: str, *arguments: str) -> None:
+        """A part that is a run of pytest. Which of its failures count is for the end to say."""
+        self.names.append(name)
+        with self.part(name):
+            artifacts = f"--artifacts={self.folder / name}"
+            run(self.session, "pytest", *arguments, EMBEDDED, artifacts, *self.session.posargs, success_codes=[0, 1])
+
+    def conclude(self, *options: str) -> None:
+        """Run again what failed in the runs of pytest, say how long each part took, and how all went in one line."""
+        with self.part("again"):
+            judge = ("python", "-m", "harness.report.again", str(self.folder), *self.names)
+            run(self.session, *judge, "--", EMBEDDED, *options)
+        print(", ".join(self.times), flush=True)
+        if self.failed:
+            self.session.error(f"not everything passed: {', '.join(self.failed)}")
+
+
+def begin(session: nox.Session, folder: Path, *drawing: str) -> Parts:
+    """Build everything, so that nothing is built beside tests; lint; tests, for which Hypothesis draws as is said."""
+    parts = Parts(session, folder)
+    with parts.part("prepare"):
+        prepare_for_clusters(session, "tests")
+        run(session, "python", "-m", "harness", "build")
+    with parts.part("lint"):
+        lint(session)
+    parts.pytest("tests", *TESTS, *drawing)
+    return parts
 
 
 @nox.session(python=False)
 def ci(session: nox.Session) -> None:
     """All that a change must pass, on the embedded cluster: the README's test command."""
-    run_all(session)
-
-
-@nox.session(python=False, default=False)
-def totals(session: nox.Session) -> None:
-    """The sum of what the sessions of `ci` ran, in one line; an error if one of them ran nothing."""
-    outcomes: dict[str, int] = {}
-    for name in CI[1:]:
-        file = ROOT / CI_ARTIFACTS / name / "report.json"
-        counted = json.loads(file.read_text())["totals"] if file.exists() else {}
-        if not counted:
-            session.warn(f"{name} ran no test")
-            outcomes["error"] = outcomes.get("error", 0) + 1
-        for outcome, number in counted.items():
-            outcomes[outcome] = outcomes.get(outcome, 0) + number
-    passed = outcomes.get("passed", 0) + outcomes.get("xfailed", 0)
-    failed = sum(outcomes.get(outcome, 0) for outcome in ("failed", "error", "xpassed"))
-    line = f"{passed} passed, {failed} failed, {outcomes.get('skipped', 0)} skipped"
-    (ROOT / CI_ARTIFACTS).mkdir(parents=True, exist_ok=True)
-    (ROOT / CI_ARTIFACTS / "totals").write_text(line + "\n")
-    print(line, flush=True)
-    if failed:
-        session.error("not everything passed")
+    parts = begin(session, CI_ARTIFACTS, *ON_ANY_MACHINE)
+    chosen = ("-m", "not chaos and not conformance")
+    parts.pytest("proofs", "scenarios", "tests/live", *ON_ONE_CLUSTER, *chosen, *ON_ANY_MACHINE)
+    parts.conclude(*ON_ANY_MACHINE)
 
 
 @nox.session(python=False)
 def full(session: nox.Session) -> None:
-    """All of `ci` with random examples, all of `live`, the catalogue of policies, broken builds, the mutations."""
+    """Everything: `ci` with examples drawn at random, what is too long for it, and the mutation score."""
     seed = secrets.randbelow(2**32)
     session.log(f"the examples of this run again: nox -s full -- --hypothesis-seed={seed}")
-    prepare_for_clusters(session)
-    whole = [EMBEDDED, f"--artifacts={FULL_ARTIFACTS}", *session.posargs]
-    run(session, "pytest", "scenarios", "-m", "(isolation or chaos) and full", *WITHOUT, *whole)
+    drawing = ("--hypothesis-profile=full", f"--hypothesis-seed={seed}")
+    parts = begin(session, FULL_ARTIFACTS, *drawing)
+    parts.pytest("proofs", "scenarios", *ON_ONE_CLUSTER, "-m", "not chaos and (full or not full)", *drawing)
+    parts.pytest(
+        "hurting", "scenarios/chaos", "tests/live", "-p", "no:schemathesis", "-m", "full or not full", *drawing
+    )
+    parts.conclude(*drawing)
     session.notify("mutate", [])
-    run_all(session, "--hypothesis-profile=full", f"--hypothesis-seed={seed}", of_live=("-m", "live or full"))
 
 
 @nox.session(python=False)

@@ -1,4 +1,4 @@
-"""The commands: ``python -m harness up | down | status | doctor | deploy | destroy | heal | access | kubectl``.
+"""The commands: ``python -m harness build | up | down | status | doctor | deploy | destroy | heal | access | kubectl``.
 
 Exit status: 0 done, 1 failed (a message says why), 2 the command line is wrong, 130 Ctrl-C; ``kubectl`` gives its own,
 and ``access diff`` 1 where the files differ.
@@ -80,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         add_options(_suppressed(one.add_argument))
         return one
 
+    command("build", "build what a cluster and the case are made of, and start nothing")
     command("up", "create a cluster that stays, or find it running")
     down = command("down", "end a cluster")
     down.add_argument("--all", action="store_true", dest="all_clusters", help="every cluster that no run uses")
@@ -122,6 +123,17 @@ def _with_default_name(settings: Settings) -> Settings:
         return settings
     kept = [folder.name for folder in settings.paths.clusters.glob("*/") if Lease(folder).kept]
     return settings.with_cluster(kept[0] if len(kept) == 1 else DEFAULT_NAME)
+
+
+def build(settings: Settings, _options: argparse.Namespace) -> int:
+    """Build what the next cluster and the case need, so that nothing is built beside tests; what is there stays."""
+    from harness.images.catalogue import case_images  # noqa: PLC0415 -- as in deploy
+
+    timeline = Timeline()
+    _provider(settings).build(timeline)
+    case_images(timeline)
+    _say("everything is built")
+    return OK
 
 
 def up(settings: Settings, _options: argparse.Namespace) -> int:
@@ -313,6 +325,7 @@ def check(settings: Settings, _options: argparse.Namespace) -> int:
 
 
 COMMANDS: Mapping[str, Callable[[Settings, argparse.Namespace], int]] = {
+    "build": build,
     "up": up,
     "down": down,
     "status": status,

@@ -11,6 +11,7 @@ from _pytest.junitxml import xml_key
 
 from harness.clusters.provider import Cluster
 from harness.errors import HarnessError, UsageError
+from harness.kube.wait import be_patient
 from harness.prober.client import Prober
 from harness.proofs import HERE as PROOFS
 from harness.proofs import check, own_proofs
@@ -39,6 +40,11 @@ MARKERS = {
 }
 """Markers by folder: a test in ``scenarios/<marker>/`` has it, and one in ``tests/live/``."""
 
+PROMISE = "promise: what the system promises; where an assertion of it fails, no second run excuses that"
+PROMISES = ("promise", "isolation", "access", "chaos")
+"""The markers of tests that prove what the system promises."""
+
+CONFORMANCE = "conformance: whether the network plugin does as Kubernetes says; what the case needs is proved without"
 FULL = "full: too long for every run; only with -m '… and full', as nox -s full does"
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
 
@@ -69,7 +75,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check all options before anything is changed, and set what other plugins read when they are configured."""
     for marker, meaning in MARKERS.items():
         config.addinivalue_line("markers", f"{marker}: {meaning}")
-    config.addinivalue_line("markers", FULL)
+    for line in (PROMISE, CONFORMANCE, FULL):
+        config.addinivalue_line("markers", line)
     worker: dict[str, Any] | None = getattr(config, "workerinput", None)
     try:
         settings = gather(
@@ -81,10 +88,11 @@ def pytest_configure(config: pytest.Config) -> None:
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     settings = settings.model_copy(update={"artifacts": config.rootpath / settings.artifacts})
+    be_patient(settings.patience)
     config.stash[SETTINGS] = settings
     config.stash[RUN] = Run(settings)
     config.stash[AMBIENT] = os.environ.pop("KUBECONFIG", None)
-    _bound_every_test(config)
+    _bound_every_test(config, settings.patience)
     if worker is None:
         try:
             check(settings)
@@ -100,11 +108,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.dist = "loadgroup"
 
 
-def _bound_every_test(config: pytest.Config) -> None:
-    """Give pytest-timeout a default where none is set: a wheel's user does not have our pyproject.toml."""
-    if config.pluginmanager.hasplugin("timeout") and config.getoption("timeout", None) is None:
-        configured = config.getini("timeout") or os.environ.get("PYTEST_TIMEOUT")
-        config.option.timeout = None if configured else TIMEOUT_SECONDS
+def _bound_every_test(config: pytest.Config, patience: float) -> None:
+    """Give pytest-timeout a default where none is set, as a wheel's user has no pyproject.toml of ours; be patient."""
+    if not config.pluginmanager.hasplugin("timeout"):
+        return
+    given = config.getoption("timeout", None)
+    if given is None:
+        given = os.environ.get("PYTEST_TIMEOUT") or config.getini("timeout") or TIMEOUT_SECONDS
+    config.option.timeout = float(given) * patience
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -145,7 +156,11 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
     for proof in own_proofs(config.stash[SETTINGS]).values():
         module = pytest.Module.from_parent(session, path=proof.file, name=proof.of, nodeid=proof.of)
         items += session.genitems(module)
+    patience = config.stash[SETTINGS].patience
     for item in items:
+        if patience != 1 and (timeout := item.get_closest_marker("timeout")):
+            limit = float(timeout.args[0] if timeout.args else timeout.kwargs["timeout"])
+            item.add_marker(pytest.mark.timeout(limit * patience), append=False)
         if item.get_closest_marker("isolation") and isinstance(item, pytest.Function):
             item.fixturenames.insert(0, "policy_enforced")
     if "full" in config.option.markexpr:
@@ -222,6 +237,9 @@ def pytest_runtest_makereport(
     error = call.excinfo.value
     if isinstance(error, HarnessError) and (call.when != "call" or item.path.parent == PROOFS):
         report.longrepr = f"{type(error).__name__}: {error}"
+    asserted = call.when == "call" and isinstance(error, AssertionError | pytest.fail.Exception)
+    if asserted and any(item.get_closest_marker(marker) for marker in PROMISES):
+        report.user_properties.append(("harness.promise", "broken"))
     run = item.config.stash[RUN]
     if {"cluster", "case"} & set(getattr(item, "fixturenames", ())):
         with _shown(item.config):

@@ -49,6 +49,19 @@ def harness(tmp_path: Path) -> Command:
     return run
 
 
+def test_build_builds_for_clusters_and_the_case_and_starts_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    built: list[str] = []
+    provider = SimpleNamespace(build=lambda _: built.append("clusters"))
+    monkeypatch.setattr(cli, "_provider", lambda _: provider)
+    monkeypatch.setattr("harness.images.catalogue.case_images", lambda _: built.append("case"))
+
+    assert cli.main(["build"]) == 0
+    assert built == ["clusters", "case"]
+    assert capsys.readouterr().out == "everything is built\n"
+
+
 def test_up_keeps_the_cluster_and_says_how_to_use_it(harness: Command, tmp_path: Path) -> None:
     done = harness("up")
     assert done.returncode == 0, done.stderr

@@ -20,6 +20,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Py
     """A folder with a conftest.py like the checkout's, whose clusters are stand-ins; their log is ``cluster.log``."""
     for name in [name for name in os.environ if name.startswith(("HARNESS_", "PYTEST_"))]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:schemathesis -p no:hypothesispytest")  # a second for each run's imports
     monkeypatch.setenv("PYTHONPATH", f"{CHECKOUT}{os.pathsep}{STAND_INS}")
     monkeypatch.setenv("XDG_STATE_HOME", str(pytester.path / "state"))
     monkeypatch.setenv("STAND_IN_LOG", str(pytester.path / "cluster.log"))
@@ -330,8 +331,46 @@ def test_every_test_has_a_timeout_where_none_is_set(run: pytest.Pytester) -> Non
 
 def test_a_timeout_of_the_user_stays(run: pytest.Pytester) -> None:
     run.makeini("[pytest]\ntimeout = 7\n")
-    run.makepyfile("def test_one(pytestconfig): assert pytestconfig.getoption('timeout') is None")
+    run.makepyfile("def test_one(pytestconfig): assert pytestconfig.getoption('timeout') == 7")
     run.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+def test_patience_multiplies_every_deadline_that_of_a_test_too(run: pytest.Pytester) -> None:
+    run.makepyfile(
+        """
+        import pytest
+        from harness.kube.wait import patient
+        from pytest_timeout import _get_item_settings
+
+        def test_one(pytestconfig, request):
+            assert patient(2) == 6
+            assert pytestconfig.getoption("timeout") == 900
+            assert _get_item_settings(request.node).timeout == 900
+
+        @pytest.mark.timeout(50)
+        def test_two(request):
+            assert _get_item_settings(request.node).timeout == 150
+        """
+    )
+    run.runpytest_subprocess("--patience=3").assert_outcomes(passed=2)
+
+
+def test_an_assertion_of_a_promise_that_fails_is_told_from_means_that_fail(run: pytest.Pytester) -> None:
+    run.makepyfile(
+        """
+        import pytest
+        from harness.errors import ClusterError
+
+        pytestmark = pytest.mark.promise
+        def test_promise(): assert False
+        def test_says_it_itself(): pytest.fail("no")
+        def test_means(): raise ClusterError("gone")
+        def test_fine(): pass
+        """
+    )
+    run.runpytest_subprocess().assert_outcomes(passed=1, failed=3)
+    tests = json.loads((run.path / "artifacts" / "report.json").read_text())["tests"]
+    assert [one["promise_broken"] for one in tests] == [True, True, False, False]
 
 
 def test_history_is_one_run_of_chaos_on_the_case_for_all_who_ask_and_its_stage_is_left_before_the_cluster(

@@ -54,6 +54,12 @@ class Provider(Protocol):
     def name(self) -> str:
         """As given to ``--cluster``."""
 
+    def build(self, timeline: Timeline) -> None:
+        """Build or fetch what its clusters are made of, so that ``create`` has only to start one; what is there stays.
+
+        Raises PrerequisiteError or BuildError.
+        """
+
     def create(self, cluster: str, timeline: Timeline) -> Cluster:
         """Make the cluster and wait until it is ready, each phase on the timeline. On failure nothing is left.
 

@@ -20,7 +20,10 @@ Outcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed"]
 
 @dataclass
 class TestResult:
-    """One test: ``seconds`` is setup, call and teardown together, ``reason`` why it did not pass."""
+    """One test: ``seconds`` is setup, call and teardown together, ``reason`` why it did not pass.
+
+    ``promise_broken``: what failed is what the test proves, not the means of proving it.
+    """
 
     __test__ = False  # pytest would take the name for a test class
 
@@ -30,6 +33,7 @@ class TestResult:
     reason: str = ""
     markers: tuple[str, ...] = ()
     bundle: str = ""
+    promise_broken: bool = False
 
 
 @dataclass
@@ -45,6 +49,7 @@ class Results:
         properties: Mapping[str, Any] = dict(report.user_properties)
         test.markers = tuple(str(properties.get("harness.markers", "")).split()) or test.markers
         test.bundle = str(properties.get("harness.bundle", test.bundle))
+        test.promise_broken |= properties.get("harness.promise") == "broken"
         outcome = outcome_of(report)
         if outcome != "passed" and test.outcome not in ("failed", "error"):
             test.outcome = outcome

@@ -4,10 +4,8 @@ The first is the bug that this project began with: an image that runs as root in
 workloads of the folder ``broken`` are applied at once and waited for as ``deploy`` waits; the tests read what was said.
 """
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -27,15 +25,8 @@ WORKLOADS = {
     "unschedulable": "deployment",
     "leads-nowhere": "ingress",
 }
-DEADLINE_SECONDS = 60
-
-
-@dataclass(frozen=True)
-class Said:
-    """What the harness said about a workload, and after how many seconds."""
-
-    words: str
-    seconds: float
+DEADLINE_SECONDS = 300
+"""Bounds a hang: what cannot work is told before, in other words than at the deadline."""
 
 
 def image_that_runs_as_root(case: Case) -> str:
@@ -49,17 +40,16 @@ def image_that_runs_as_root(case: Case) -> str:
 
 
 @pytest.fixture(scope="module")
-def diagnosed(case: Case, module_namespace: str) -> Iterator[dict[str, Said]]:
+def diagnosed(case: Case, module_namespace: str) -> Iterator[dict[str, str]]:
     """What was said about each broken workload."""
     kubectl = case.cluster.kubectl
 
-    def diagnose(name: str) -> Said:
-        began = time.monotonic()
+    def diagnose(name: str) -> str:
         try:
             wait_for_rollout(kubectl, f"{WORKLOADS[name]}/{name}", module_namespace, seconds=DEADLINE_SECONDS)
         except WorkloadNotReady as error:
-            return Said(str(error), time.monotonic() - began)
-        return Said("it became ready", time.monotonic() - began)
+            return str(error)
+        return "it became ready"
 
     for path in BROKEN.glob("*.yaml"):
         text = path.read_text().replace("harness.dev/prober:dev", case.prober_image)
@@ -81,13 +71,12 @@ def diagnosed(case: Case, module_namespace: str) -> Iterator[dict[str, Said]]:
         ("leads-nowhere", "ingress/leads-nowhere", "app=misspelt", "selector"),
     ],
 )
-def test_what_cannot_work_is_told_with_container_cause_and_fix_within_seconds(
-    diagnosed: dict[str, Said], name: str, container: str, cause: str, fix: str
+def test_what_cannot_work_is_told_with_container_cause_and_fix_before_the_deadline(
+    diagnosed: dict[str, str], name: str, container: str, cause: str, fix: str
 ) -> None:
-    said = diagnosed[name]
-    about, _, remedy = said.words.partition("Fix:")
+    about, _, remedy = diagnosed[name].partition("Fix:")
 
+    assert "cannot become ready" in about
     assert container in about
     assert cause in about
     assert fix in remedy
-    assert said.seconds < DEADLINE_SECONDS / 2

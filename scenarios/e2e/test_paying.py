@@ -9,7 +9,7 @@ import pytest
 
 from harness.case import Case
 
-pytestmark = pytest.mark.xdist_group("case")
+pytestmark = [pytest.mark.promise, pytest.mark.xdist_group("case")]
 
 FIRST_INVOICES = [
     {"InvoiceId": "I1", "Value": Decimal("12.15"), "Currency": "EUR", "IsPaid": False},

@@ -14,7 +14,7 @@ from harness.kube.wait import wait_until
 from scenarios.copies import copy_of, ingress_for, service_for
 from scenarios.places import Outside, connect, fetch
 
-pytestmark = pytest.mark.xdist_group("case")
+pytestmark = [pytest.mark.promise, pytest.mark.xdist_group("case")]
 
 PORT = 8082
 

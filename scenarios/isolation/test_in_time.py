@@ -11,7 +11,7 @@ from harness.isolation.lab import Lab
 from harness.isolation.recording import Records
 from harness.isolation.timing import Pair, births, flips, summary, survivors, trial_of
 
-pytestmark = pytest.mark.xdist_group("time")
+pytestmark = [pytest.mark.conformance, pytest.mark.xdist_group("time")]
 
 FLIPS = 20
 NEWBORNS = 8

@@ -15,7 +15,7 @@ from harness.isolation.recording import Records
 from harness.isolation.render import to_yaml, world_objects
 from harness.settings import Settings
 
-pytestmark = pytest.mark.xdist_group("stage")
+pytestmark = [pytest.mark.conformance, pytest.mark.xdist_group("stage")]
 
 WORLDS = 64
 """How many worlds are generated where ``--isolation-worlds`` does not say."""

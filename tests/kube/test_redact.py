@@ -9,6 +9,8 @@ import pytest
 from harness.kube.kubectl import JsonObject
 from harness.kube.redact import Redactor, public_words
 
+pytestmark = pytest.mark.promise
+
 PASSWORD = 'pa$$ "word"/1'  # noqa: S105 -- a test's own
 
 

@@ -9,12 +9,11 @@ from pathlib import Path
 
 from harness.clusters.embedded import process
 from harness.clusters.embedded.layout import Layout
-from harness.kube.wait import wait_until
 from harness.paths import Paths
 
 from . import machine
 from .machine import AT_ONCE
-from .room import GONE_SECONDS, Inmate, Room
+from .room import Inmate, Room, until_gone
 
 READY_SECONDS = 120.0
 
@@ -115,21 +114,15 @@ class Holding:
             allowed = tuple(f"processes: + {pid} began " for pid in pids)
             return [line for line in came if not line.startswith(allowed)]
 
-        wait_until(
-            "the cluster's processes to be gone",
-            lambda: not processes(),
-            seconds=GONE_SECONDS,
-            describe=lambda: "\n".join(processes()[:40]),
-        )
+        until_gone("the cluster's processes to be gone", lambda: not processes(), lambda: "\n".join(processes()[:40]))
 
     def files_are_gone(self) -> None:
         """Wait until the state has nothing of the cluster."""
         folder = self.layout.folder
-        wait_until(
+        until_gone(
             f"{folder} to be gone",
             lambda: not folder.exists(),
-            seconds=GONE_SECONDS,
-            describe=lambda: ", ".join(str(path) for path in folder.rglob("*")) or "empty",
+            lambda: ", ".join(str(path) for path in folder.rglob("*")) or "empty",
         )
 
     def nothing_is_left(self, sections: tuple[str, ...] = machine.IN_TIME) -> None:

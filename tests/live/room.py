@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from harness.errors import WaitTimeout
 from harness.kube.wait import wait_until
 
 from . import machine
@@ -22,6 +23,14 @@ from . import machine
 TESTS = Path(__file__).parents[1]
 GONE_SECONDS = 60.0
 """Within this all processes, mounts and network namespaces of a cluster whose time has come must be gone."""
+
+
+def until_gone(what: str, gone: Callable[[], bool], left: Callable[[], str]) -> None:
+    """Wait until nothing is left of a cluster whose time has come; what ``left`` says breaks a promise."""
+    try:
+        wait_until(what, gone, seconds=GONE_SECONDS, describe=left)
+    except WaitTimeout as error:
+        raise AssertionError(f"something was left behind: {error}") from error
 
 
 class Room:
@@ -71,12 +80,7 @@ class Room:
             left[:] = machine.difference(before, self.snapshot(ours), sections)
             return not left
 
-        wait_until(
-            f"{', '.join(sections)} to be as before",
-            as_before,
-            seconds=GONE_SECONDS,
-            describe=lambda: "\n".join(left[:40]),
-        )
+        until_gone(f"{', '.join(sections)} to be as before", as_before, lambda: "\n".join(left[:40]))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ import pytest
 from .holding import Holding
 from .machine import AT_ONCE
 
+pytestmark = pytest.mark.promise
+
 
 def test_a_run_that_ends_normally_leaves_nothing(holding: Holding) -> None:
     holding.until_ready()
