@@ -104,16 +104,16 @@ class Case:
         Returns a line for each object that changed. Safe to repeat. Raises WorkloadNotReady with the cause in words.
         """
         return deploy(
-            self.cluster.kubectl, _folders(self.manifests, service), self.images, self.labels, seconds=ROLLOUT_SECONDS
+            self.cluster, _folders(self.manifests, service), self.images, self.labels, seconds=ROLLOUT_SECONDS
         )
 
     def destroy(self, service: str | None = None) -> Sequence[str]:
         """Delete the namespaces of one service or of all with everything in them, and wait until they are gone."""
-        return destroy(self.cluster.kubectl, _folders(self.manifests, service), seconds=ROLLOUT_SECONDS)
+        return destroy(self.cluster, _folders(self.manifests, service), seconds=ROLLOUT_SECONDS)
 
     def rollout(self, deployment: str, namespace: str) -> None:
         """Wait until a Deployment is rolled out. Raises WorkloadNotReady or WaitTimeout."""
-        wait_for_rollout(self.cluster.kubectl, f"deployment/{deployment}", namespace, seconds=ROLLOUT_SECONDS)
+        wait_for_rollout(self.cluster, f"deployment/{deployment}", namespace, seconds=ROLLOUT_SECONDS)
 
     def sql(self, database: str, statement: str) -> list[dict[str, Any]]:
         """Run a statement in the pod of ``invoice-db`` or ``payments-db``; the rows of a SELECT, numbers as Decimal.
@@ -134,7 +134,7 @@ class Case:
 
     def session(self, database: str) -> Psql:
         """A session of its own with ``invoice-db`` or ``payments-db``, as for a transaction; the caller closes it."""
-        return Psql(self.cluster.kubectl, DATABASES[database], f"{database}-0", "postgres")
+        return Psql(self.cluster, DATABASES[database], f"{database}-0", "postgres")
 
     def close(self) -> None:
         """End the sessions with the databases. Safe to repeat."""

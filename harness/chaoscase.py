@@ -15,7 +15,6 @@ from harness.chaos.recording import record
 from harness.chaos.runner import Arsenal, run
 from harness.chaos.runner import Run as ChaosRun
 from harness.chaos.scene import Scene, workloads_in
-from harness.kube.client import Api
 from harness.records import Records
 from harness.run import Run
 
@@ -27,7 +26,7 @@ class Stage:
         self._where = where
         self._closing = ExitStack()
         self._image = where.prober_image()
-        self._api = self._closing.enter_context(Api.of(where.cluster.kubectl))
+        self._api = where.cluster.api
         self._journal = self._closing.enter_context(journal_for(where.cluster, where.settings, self._image))
 
     def __enter__(self) -> Self:

@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
@@ -256,10 +257,8 @@ def heal(settings: Settings, options: argparse.Namespace) -> int:
 def _heal_cluster(settings: Settings, provider: Provider) -> int:
     with pool.join(settings, provider) as cluster:
         from harness.chaos.healing import heal_all  # noqa: PLC0415 -- as in deploy
-        from harness.kube.client import Api  # noqa: PLC0415
 
-        with Api.of(cluster.kubectl) as api:
-            healed = heal_all(cluster, api, settings.paths)
+        healed = heal_all(cluster, cluster.api, settings.paths)
     for line in healed.done or (["nothing to heal"] if not healed.failed else []):
         _say(line)
     for failed in healed.failed:
@@ -273,10 +272,9 @@ def _heal_entry(settings: Settings, provider: Provider, entry: str) -> int:
     if cluster is None:
         raise UsageError(f"there is no running cluster {settings.name}")
     from harness.chaos.healing import heal_entry  # noqa: PLC0415 -- as in deploy
-    from harness.kube.client import Api  # noqa: PLC0415
 
-    with Api.of(cluster.kubectl) as api:
-        _say(heal_entry(cluster, api, settings.paths, entry))
+    with closing(cluster):
+        _say(heal_entry(cluster, cluster.api, settings.paths, entry))
     return OK
 
 
@@ -291,7 +289,6 @@ def _service(given: str, services: Mapping[str, str]) -> str | None:
 def access(settings: Settings, options: argparse.Namespace) -> int:
     """Write today's matrix of the cluster, or compare two files."""
     from harness.access import commands  # noqa: PLC0415 -- as in deploy
-    from harness.kube.client import Api  # noqa: PLC0415
 
     if options.action == "diff":
         found = commands.diff(options.before, options.after)
@@ -300,8 +297,8 @@ def access(settings: Settings, options: argparse.Namespace) -> int:
         return FAILED if found else OK
     if options.output and not options.output.parent.is_dir():
         raise UsageError(f"--output: there is no folder {options.output.parent}")
-    with pool.join(settings, _provider(settings)) as cluster, Api.of(cluster.kubectl) as api:
-        text = commands.export(api, options.subjects, options.namespaces)
+    with pool.join(settings, _provider(settings)) as cluster:
+        text = commands.export(cluster.api, options.subjects, options.namespaces)
     if options.output:
         options.output.write_text(text, encoding="utf-8")
     else:

@@ -377,7 +377,7 @@ def prober(cluster: Cluster) -> Iterator[Callable[..., Prober]]:
     def of(namespace: str, pod: str, container: str | None = None) -> Prober:
         key = (namespace, pod, container)
         if key not in probers:
-            probers[key] = Prober(cluster.kubectl, namespace, pod, container)
+            probers[key] = Prober(cluster.api, namespace, pod, container)
         return probers[key]
 
     yield of

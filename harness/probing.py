@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from harness.clusters.provider import Cluster
 from harness.clusters.readiness import HTTP_PORT, PROBED_PORT, Canary, Probe, prove_policy
 from harness.errors import ProbeError
-from harness.kube.kubectl import Kubectl
+from harness.kube.client import Api
 from harness.prober.agent import GREETING
 from harness.prober.client import Prober, Target
 
@@ -41,9 +41,9 @@ class CanaryProbe:
         self._prober.close()
 
 
-def open_canary_probe(kubectl: Kubectl, namespace: str, pod: str) -> Probe:
+def open_canary_probe(api: Api, namespace: str, pod: str) -> Probe:
     """Open a probe in a pod of the prober's image."""
-    return CanaryProbe(Prober(kubectl, namespace, pod))
+    return CanaryProbe(Prober(api, namespace, pod))
 
 
 def canary(image: str, labels: Mapping[str, str] | None = None) -> Canary:

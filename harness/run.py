@@ -146,14 +146,13 @@ class Run:
 
     def create_namespace(self, cluster: Cluster) -> str:
         """Create a fresh namespace in which pods can start; its name."""
-        from harness.kube.client import Api  # noqa: PLC0415 -- see above
         from harness.kube.wait import wait_until  # noqa: PLC0415 -- see above
 
         name = f"test-{secrets.token_hex(4)}"
         account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
-        with Api.of(cluster.kubectl) as api:
-            api.post("/api/v1/namespaces", {"metadata": {"name": name, "labels": self.settings.labels("pytest")}})
-            wait_until(f"the default ServiceAccount of namespace {name}", lambda: api.find(account), seconds=30)
+        api = cluster.api
+        api.post("/api/v1/namespaces", {"metadata": {"name": name, "labels": self.settings.labels("pytest")}})
+        wait_until(f"the default ServiceAccount of namespace {name}", lambda: api.find(account), seconds=60)
         return name
 
     def close(self) -> None:

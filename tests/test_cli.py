@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +14,6 @@ from harness.chaos import healing
 from harness.chaos.healing import Healed
 from harness.errors import ClusterError
 from harness.inifile import ini_values
-from harness.kube.client import Api
 from harness.settings import gather
 
 STAND_INS = Path(__file__).parent / "stand_ins"
@@ -121,11 +119,10 @@ def test_heal_says_what_it_did_on_each_cluster_and_fails_where_one_thing_was_not
 
     class Folders:
         def attach(self, name: str) -> SimpleNamespace:
-            return SimpleNamespace(name=name, kubectl=None, kubeconfig=None)
+            return SimpleNamespace(name=name, api=None, kubeconfig=None, close=lambda: None)
 
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setattr(cli, "_provider", lambda _settings: Folders())
-    monkeypatch.setattr(Api, "of", lambda _kubectl: nullcontext())
     monkeypatch.setattr(healing, "heal_all", lambda cluster, _api, _paths: found[cluster.name])
     for name in found:
         (tmp_path / "harness/clusters" / name).mkdir(parents=True)

@@ -21,7 +21,6 @@ from harness.access.rules import Realm
 from harness.access.snapshot import realm_on
 from harness.access.targets import targets_in
 from harness.clusters.provider import Cluster
-from harness.kube.client import Api
 
 AGREE_SECONDS = 5.0
 """How long the ways may differ while roles and bindings are being taken in."""
@@ -38,7 +37,7 @@ class Lab:
     def __init__(self, cluster: Cluster, image: str, labels: Mapping[str, str], name: str, *, live: bool) -> None:
         self._closing = ExitStack()
         self._live = live
-        self.api = self._closing.enter_context(Api.of(cluster.kubectl))
+        self.api = cluster.api
         self._image, self._labels, self._name = image, labels, name
         self._targets: dict[str, Target] = {}
         self.credentials: dict[Who, Credential] = {}

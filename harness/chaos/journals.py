@@ -12,7 +12,6 @@ from harness.chaos.resident import ClusterJournal
 from harness.chaos.undo import Journal, Undo
 from harness.clusters.provider import Cluster
 from harness.clusters.undo import Entry, Undos
-from harness.kube.client import Api
 from harness.kube.leftovers import HEALER
 from harness.paths import Paths
 from harness.settings import Settings
@@ -60,10 +59,9 @@ def journal_for(cluster: Cluster, settings: Settings, prober_image: str) -> Iter
     if cluster.provider == "embedded":
         yield FolderJournal(settings.paths, cluster.name)
         return
-    with Api.of(cluster.kubectl) as api:
-        journal = ClusterJournal(cluster.kubectl, api, settings.labels(HEALER), prober_image)
-        journal.open()
-        try:
-            yield journal
-        finally:
-            journal.close()
+    journal = ClusterJournal(cluster, settings.labels(HEALER), prober_image)
+    journal.open()
+    try:
+        yield journal
+    finally:
+        journal.close()

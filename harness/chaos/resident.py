@@ -17,8 +17,9 @@ from harness.chaos.fault import FaultError
 from harness.chaos.undo import Request, Undo, persistently
 from harness.clusters.undo import Undos
 from harness.kube.client import Api, ApiNotFound
-from harness.kube.kubectl import JsonObject, Kubectl
+from harness.kube.kubectl import JsonObject
 from harness.kube.leftovers import HEALER, RUN
+from harness.kube.reachable import Reachable
 from harness.kube.rollout import Workload, wait_for_rollouts
 from harness.kube.wait import wait_until
 
@@ -50,8 +51,8 @@ class ClusterJournal:
     It is opened before the first fault and closed after the last. ``home`` is the namespace that everything is in.
     """
 
-    def __init__(self, kubectl: Kubectl, api: Api, labels: Mapping[str, str], image: str) -> None:
-        self._kubectl, self._api, self._labels, self._image = kubectl, api, labels, image
+    def __init__(self, cluster: Reachable, labels: Mapping[str, str], image: str) -> None:
+        self._cluster, self._api, self._labels, self._image = cluster, cluster.api, labels, image
         self.home = f"harness-chaos-{Undos.new_id()}"  # the run's id would not do: each worker of it has a healer
 
     def open(self) -> None:
@@ -62,7 +63,7 @@ class ClusterJournal:
         try:
             for path, body in objects(self.home, self._labels, self._image):
                 self._api.post(path, body)
-            wait_for_rollouts(self._kubectl, [Workload("Deployment", self.home, HEALER)], seconds=READY_SECONDS)
+            wait_for_rollouts(self._cluster, [Workload("Deployment", self.home, HEALER)], seconds=READY_SECONDS)
             trial = self.register(Undo(fault="nothing: a trial of the healer"), 0)
             wait_until(
                 "the healer to take a trial undo",

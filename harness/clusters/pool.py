@@ -85,7 +85,7 @@ def acquire(settings: Settings, timeline: Timeline, provider: Provider) -> Itera
 
     What crashed runs left is removed first: their clusters, and on one that is joined what they made there. With
     ``keep_cluster`` it stays, else whoever leaves last deletes it. Raises what ``Provider.create`` raises, ClusterError
-    where a dead cluster of the name cannot be cleared away, and what ``leftovers.clear`` raises.
+    where a dead cluster of the name cannot be cleared away, and what ``leftovers.remove`` raises.
     """
     lease = Lease(settings.paths.cluster(settings.name))
     with ExitStack() as holding:
@@ -101,13 +101,14 @@ def acquire(settings: Settings, timeline: Timeline, provider: Provider) -> Itera
                 cluster = _create(provider, settings, timeline, lease, holding)
             runs = Runs(settings.paths.cluster(settings.name))
             if not created:
-                _clear(runs, cluster, timeline)
+                _clear(runs, settings.run_id, cluster, timeline)
             holding.enter_context(runs.hold(settings.run_id))
             if settings.keep_cluster:
                 lease.keep()
         try:
             yield Held(cluster, created)
         finally:
+            cluster.close()
             holding.close()
             leave(settings, timeline, provider)
 
@@ -123,18 +124,23 @@ def join(settings: Settings, provider: Provider) -> Iterator[Cluster]:
         cluster = provider.attach(settings.name)
         if cluster is None:
             raise none
+        holding.callback(cluster.close)
         yield cluster
 
 
-def _clear(runs: Runs, cluster: Cluster, timeline: Timeline) -> None:
-    """Remove what dead runs left on a cluster, and say so."""
+def _clear(runs: Runs, own: str, cluster: Cluster, timeline: Timeline) -> None:
+    """Remove what dead runs left on a cluster, and say so.
+
+    Not what another worker of the same run left, which may have ended before this one began.
+    """
     began = time.monotonic()
-    with runs.ended() as dead:
+    with runs.ended() as ended:
+        dead = [run for run in ended if run != own]
         if not dead:
             return
-        from harness.kube.leftovers import clear  # noqa: PLC0415 -- the Kubernetes client, where something may be left
+        from harness.kube.leftovers import remove  # noqa: PLC0415 -- the Kubernetes client, where something may be left
 
-        removed = clear(cluster.kubectl, dead)
+        removed = remove(cluster.api, dead)
     if removed:
         told = "; ".join(removed[:TOLD]) + (f"; and {len(removed) - TOLD} more" if len(removed) > TOLD else "")
         timeline.record("left by dead runs, removed", time.monotonic() - began, told)

@@ -10,6 +10,7 @@ from pathlib import Path
 from subprocess import CompletedProcess, Popen
 from typing import Protocol, runtime_checkable
 
+from harness.kube.client import Api
 from harness.kube.kubectl import Kubectl
 from harness.timeline import Timeline
 
@@ -34,8 +35,15 @@ class Cluster(Protocol):
         """The project's kubectl, bound to this cluster."""
 
     @property
+    def api(self) -> Api:
+        """A client of its API server, as an administrator: one for all who use this cluster, in any thread."""
+
+    @property
     def ingress_url(self) -> str:
         """Base URL at which the Ingress controller answers from outside, ``http://127.0.0.1:PORT``."""
+
+    def close(self) -> None:
+        """Close the connections that were kept to it. Safe to repeat; the cluster may be used on."""
 
     def check(self) -> None:
         """Raise ClusterError where the cluster is known to have broken; return where it may well live."""

@@ -19,7 +19,7 @@ import requests
 from harness.clusters.provider import Cluster
 from harness.errors import HarnessError, PolicyNotEnforced, WaitTimeout
 from harness.kube.client import Api, ApiError
-from harness.kube.kubectl import JsonObject, Kubectl
+from harness.kube.kubectl import JsonObject
 from harness.kube.wait import wait_until
 from harness.timeline import Timeline
 
@@ -58,7 +58,7 @@ class Probe(Protocol):
         """End it."""
 
 
-OpenProbe = Callable[[Kubectl, str, str], Probe]
+OpenProbe = Callable[[Api, str, str], Probe]
 """Opens a probe in the pod of a namespace and name."""
 
 
@@ -80,8 +80,7 @@ class Canary:
 def wait_until_ready(cluster: Cluster, timeline: Timeline, canary: Canary) -> None:
     """Wait for all six phases. Raises WaitTimeout naming what was waited for, or PolicyNotEnforced."""
     try:
-        with Api(cluster.kubeconfig) as api:
-            _wait_for_phases(api, cluster, timeline, canary)
+        _wait_for_phases(cluster.api, cluster, timeline, canary)
     except HarnessError:
         cluster.check()  # a cluster that broke is a better word than what was seen of it
         raise
@@ -132,7 +131,8 @@ def _wait(
 
 def prove_policy(cluster: Cluster, canary: Canary) -> str:
     """Run the canary alone; returns what it saw, in words. Raises PolicyNotEnforced."""
-    with Api(cluster.kubeconfig) as api, _pair(api, canary) as namespace:
+    api = cluster.api
+    with _pair(api, canary) as namespace:
         probe = _open(cluster, api, canary, namespace)
         try:
             return _flip(api, probe, namespace)
@@ -284,7 +284,7 @@ def _open(cluster: Cluster, api: Api, canary: Canary, namespace: str) -> Probe:
             functools.partial(_runs, api, namespace, role),
             describe=functools.partial(_status, api, namespace, role),
         )
-    return canary.open(cluster.kubectl, namespace, "client")
+    return canary.open(cluster.api, namespace, "client")
 
 
 def _pod(api: Api, namespace: str, name: str) -> JsonObject:

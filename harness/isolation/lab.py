@@ -17,7 +17,6 @@ from harness.isolation.observe import Observer, Settled
 from harness.isolation.snapshot import node_of
 from harness.isolation.stage import PORTS, Stage
 from harness.isolation.world import ContainerPort, External, Namespace, Node, Pod, World
-from harness.kube.client import Api
 from harness.kube.protocol import Protocol
 from harness.prober.client import Outcome, Prober, Target
 from harness.prober.outside import outside_prober
@@ -35,7 +34,7 @@ class Lab:
         self.name = name
         self.image = image
         self._closing = ExitStack()  # what is entered last is left first, and one that fails keeps no other from it
-        self.api = self._closing.enter_context(Api.of(cluster.kubectl))
+        self.api = cluster.api
         self._closing.callback(self._remove_made)
         self.stage = Stage(self.api, image, labels)
         self.probers: dict[str, Prober] = {}

@@ -18,6 +18,7 @@ from harness.kube.container import containers_of
 from harness.kube.diagnose import diagnose
 from harness.kube.diagnosis import Snapshot, event_count, event_time
 from harness.kube.kubectl import JsonObject, Kubectl
+from harness.kube.reachable import Reachable
 from harness.kube.redact import Redactor, public_words
 from harness.kube.snapshot import take, with_logs
 
@@ -54,12 +55,8 @@ _OF_THE_CLUSTER: Final = {
 }
 
 
-class Subject(Protocol):
+class Subject(Reachable, Protocol):
     """What a bundle is made of: a cluster, as far as this module needs one."""
-
-    @property
-    def kubectl(self) -> Kubectl:
-        """Bound to the cluster."""
 
     def export_logs(self, folder: Path) -> None:
         """Write the logs of the cluster's own components into ``folder``."""
@@ -77,7 +74,7 @@ def collect(cluster: Subject, folder: Path, namespaces: Sequence[str] | None = N
     with ExitStack() as closing:
         closing.callback(bundle.close)
         closing.callback(pool.shutdown, wait=False, cancel_futures=True)
-        learn = partial(_from_api, bundle, cluster.kubectl, closing, namespaces, tasks)
+        learn = partial(_from_api, bundle, cluster, namespaces, tasks)
         bundle.attempt("what the API server knows", learn)
         futures = {pool.submit(bundle.attempt, what, task): what for what, task in tasks.items()}
         _, late = wait(futures, timeout=bundle.seconds)
@@ -138,16 +135,12 @@ class _Bundle:
 
 def _from_api(
     bundle: _Bundle,
-    kubectl: Kubectl,
-    closing: ExitStack,
+    cluster: Subject,
     namespaces: Sequence[str] | None,
     tasks: dict[str, Callable[[], None]],
 ) -> None:
-    """Learn what is secret and what is wrong, and add the further ``tasks``, each by what it brings.
-
-    The tasks use a client that is closed with ``closing``.
-    """
-    api = closing.enter_context(Api.of(kubectl))
+    """Learn what is secret and what is wrong, and add the further ``tasks``, each by what it brings."""
+    api, kubectl = cluster.api, cluster.kubectl
     known = {one["metadata"]["name"]: one for one in api.items("/api/v1/namespaces", seconds=bundle.seconds / 2)}
     made = [name for name, one in known.items() if name == _SYSTEM or _OWNER in one["metadata"].get("labels", {})]
     chosen = [name for name in (made if namespaces is None else namespaces) if name in known]

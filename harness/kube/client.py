@@ -19,7 +19,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import urllib3
 
 from harness.errors import CommandError, SettingsError
-from harness.kube.kubectl import JsonObject, Kubectl
+from harness.kube.kubectl import JsonObject
 from harness.kube.wait import patient
 
 if TYPE_CHECKING:
@@ -71,11 +71,6 @@ class Api:
         self._tls = tls
         self._pool = urllib3.PoolManager(num_pools=1, maxsize=8, ssl_context=tls)
         self._resources: dict[str, list[JsonObject]] = {}
-
-    @classmethod
-    def of(cls, kubectl: Kubectl) -> Self:
-        """The same cluster, as the same user, as ``kubectl`` speaks to."""
-        return cls(kubectl.kubeconfig, kubectl.context)
 
     def __enter__(self) -> Self:
         return self

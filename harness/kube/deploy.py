@@ -13,6 +13,7 @@ from harness.kube.changes import Change, change
 from harness.kube.client import Api, ApiError, ApiNotFound
 from harness.kube.kubectl import JsonObject, Kubectl
 from harness.kube.manifests import Manifest, kustomize, load
+from harness.kube.reachable import Reachable
 from harness.kube.rollout import KINDS, Workload, wait_for_rollouts
 from harness.kube.wait import wait_until
 
@@ -35,7 +36,7 @@ class _Placed:
 
 
 def deploy(
-    kubectl: Kubectl,
+    cluster: Reachable,
     folders: Sequence[Path],
     images: Mapping[str, str],
     labels: Mapping[str, str],
@@ -50,8 +51,8 @@ def deploy(
     Returns a line for each object that was created or configured: safe to repeat, and empty then. Raises ManifestError
     or UsageError before anything is changed, WorkloadNotReady with the cause, WaitTimeout after ``seconds``.
     """
-    changes = apply(kubectl, folders, images, labels, seconds=seconds)
-    wait_for_rollouts(kubectl, changes.workloads, seconds=seconds)
+    changes = apply(cluster, folders, images, labels, seconds=seconds)
+    wait_for_rollouts(cluster, changes.workloads, seconds=seconds)
     return [str(one) for one in changes.changes if one.verb != "unchanged"]
 
 
@@ -64,7 +65,7 @@ class Applied:
 
 
 def apply(
-    kubectl: Kubectl,
+    cluster: Reachable,
     folders: Sequence[Path],
     images: Mapping[str, str],
     labels: Mapping[str, str],
@@ -73,49 +74,48 @@ def apply(
 ) -> Applied:
     """As ``deploy``, without waiting for the rollout. ``seconds`` bounds the wait for what is being deleted."""
     tags = dict(map(_name_and_tag, images.values()))
-    manifests = _load(kubectl, folders, tags, {OWNER: "harness", **labels})
-    with Api.of(kubectl) as api:
-        before = _place(api, manifests)
-        for one in before:
-            if not one.path:
-                file, kind = f"{one.manifest.file}:{one.manifest.line}", one.manifest.object["apiVersion"]
-                problem = f"the cluster does not know {kind}: install its CustomResourceDefinition first"
-                raise ManifestError(file, one.manifest.subject, problem)
-        _refuse_strangers(before)
-        leaving = {one.path: one.body for one in before if one.body and "deletionTimestamp" in one.body["metadata"]}
-        _wait_gone(api, leaving, seconds)
-        document = json.dumps({"apiVersion": "v1", "kind": "List", "items": [one.object for one in manifests]})
-        options = ("--server-side", "--force-conflicts", "--field-manager=harness")
-        kubectl.run("apply", *options, "-f", "-", stdin=document, seconds=_APPLY_SECONDS)
-        changes = [change(one.manifest.object, one.body, api.get(one.path)) for one in before]
+    manifests = _load(cluster.kubectl, folders, tags, {OWNER: "harness", **labels})
+    before = _place(cluster.api, manifests)
+    for one in before:
+        if not one.path:
+            file, kind = f"{one.manifest.file}:{one.manifest.line}", one.manifest.object["apiVersion"]
+            problem = f"the cluster does not know {kind}: install its CustomResourceDefinition first"
+            raise ManifestError(file, one.manifest.subject, problem)
+    _refuse_strangers(before)
+    leaving = {one.path: one.body for one in before if one.body and "deletionTimestamp" in one.body["metadata"]}
+    _wait_gone(cluster.api, leaving, seconds)
+    document = json.dumps({"apiVersion": "v1", "kind": "List", "items": [one.object for one in manifests]})
+    options = ("--server-side", "--force-conflicts", "--field-manager=harness")
+    cluster.kubectl.run("apply", *options, "-f", "-", stdin=document, seconds=_APPLY_SECONDS)
+    changes = [change(one.manifest.object, one.body, cluster.api.get(one.path)) for one in before]
     bodies = [one.object for one in manifests if one.object["kind"] in KINDS]
     places = [(one["kind"], one["metadata"].get("namespace", "default"), one["metadata"]["name"]) for one in bodies]
     return Applied(changes, [Workload(*place) for place in places])
 
 
-def destroy(kubectl: Kubectl, folders: Sequence[Path], *, seconds: float) -> list[str]:
+def destroy(cluster: Reachable, folders: Sequence[Path], *, seconds: float) -> list[str]:
     """Delete what ``deploy`` made of the folders, and wait until it is gone, with the volumes of its namespaces.
 
     A namespace goes with everything in it. Returns a line for each object deleted (of a namespace, the namespace
     alone): safe to repeat, and empty then. Raises UsageError, before anything is deleted, if something there was not
     made by the harness; WaitTimeout, with what remains and what holds it, after ``seconds``.
     """
-    manifests = _load(kubectl, folders, {}, {})
-    with Api.of(kubectl) as api:
-        going = _roots(_place(api, manifests))
-        _refuse_strangers(going)
-        bodies = {one.path: one.body for one in going if one.body}
-        homes = {body["metadata"]["name"] for body in bodies.values() if body["kind"] == "Namespace"}
-        volumes = {f"{_VOLUMES}/{one['metadata']['name']}": one for one in _volumes(api, homes)}
-        _empty(api, homes)
-        for path, body in bodies.items():
-            _delete(api, path, "Background" if body["kind"] == "Namespace" else "Foreground")
-        _wait_emptied(api, homes, seconds)
-        _wait_gone(api, bodies, seconds)
-        for path, body in volumes.items():
-            if body["spec"].get("persistentVolumeReclaimPolicy") == "Retain":
-                _delete(api, path)  # its claim was ours, and nobody else deletes it
-        _wait_gone(api, volumes, seconds)
+    manifests = _load(cluster.kubectl, folders, {}, {})
+    api = cluster.api
+    going = _roots(_place(api, manifests))
+    _refuse_strangers(going)
+    bodies = {one.path: one.body for one in going if one.body}
+    homes = {body["metadata"]["name"] for body in bodies.values() if body["kind"] == "Namespace"}
+    volumes = {f"{_VOLUMES}/{one['metadata']['name']}": one for one in _volumes(api, homes)}
+    _empty(api, homes)
+    for path, body in bodies.items():
+        _delete(api, path, "Background" if body["kind"] == "Namespace" else "Foreground")
+    _wait_emptied(api, homes, seconds)
+    _wait_gone(api, bodies, seconds)
+    for path, body in volumes.items():
+        if body["spec"].get("persistentVolumeReclaimPolicy") == "Retain":
+            _delete(api, path)  # its claim was ours, and nobody else deletes it
+    _wait_gone(api, volumes, seconds)
     metas = [(body["kind"].lower(), body["metadata"]) for body in bodies.values()]
     return [str(Change("deleted", f"{kind}/{meta['name']}", meta.get("namespace", ""))) for kind, meta in metas]
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from harness.kube.client import Api, ApiNotFound
 from harness.kube.deploy import OWNER
-from harness.kube.kubectl import JsonObject, Kubectl
+from harness.kube.kubectl import JsonObject
 from harness.kube.wait import wait_until
 
 RUN: Final = "harness.dev/run"
@@ -52,12 +52,6 @@ class _Left:
     def __str__(self) -> str:
         meta = self.body["metadata"]
         return f"{self.kind} {meta['namespace'] + '/' if 'namespace' in meta else ''}{meta['name']}"
-
-
-def clear(kubectl: Kubectl, runs: Collection[str]) -> list[str]:
-    """As ``remove``, on the cluster that kubectl speaks to."""
-    with Api.of(kubectl) as api:
-        return remove(api, runs)
 
 
 def remove(api: Api, runs: Collection[str]) -> list[str]:

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import IO, Final
 
 from harness.errors import CommandError, WaitTimeout
-from harness.kube.client import Api
-from harness.kube.kubectl import Kubectl, child_environment
+from harness.kube.kubectl import child_environment
+from harness.kube.reachable import Reachable
 
 STATEMENT_SECONDS: Final = 60.0
 _END_SECONDS: Final = 0.5
@@ -26,8 +26,8 @@ class Psql:
     May be used by several threads; their statements go one after another.
     """
 
-    def __init__(self, kubectl: Kubectl, namespace: str, pod: str, container: str) -> None:
-        self._kubectl = kubectl
+    def __init__(self, cluster: Reachable, namespace: str, pod: str, container: str) -> None:
+        self._cluster = cluster
         self._namespace, self._pod, self._container = namespace, pod, container
         self._lock = threading.Lock()
         self._session: _Session | None = None
@@ -56,12 +56,11 @@ class Psql:
 
     def _command(self) -> list[str]:
         where = ("--namespace", self._namespace, "--container", self._container, self._pod)
-        return self._kubectl.command("exec", "--stdin", *where, "--", "sh", "-c", _START)
+        return self._cluster.kubectl.command("exec", "--stdin", *where, "--", "sh", "-c", _START)
 
     def _running(self) -> str:
         """What tells the container from those before it."""
-        with Api.of(self._kubectl) as api:
-            pod = api.get(f"/api/v1/namespaces/{self._namespace}/pods/{self._pod}")
+        pod = self._cluster.api.get(f"/api/v1/namespaces/{self._namespace}/pods/{self._pod}")
         states = pod.get("status", {}).get("containerStatuses") or []
         return next((str(one.get("containerID")) for one in states if one["name"] == self._container), "")
 

@@ -10,9 +10,11 @@ from harness.errors import UsageError, WaitTimeout, WorkloadNotReady
 from harness.kube.client import Api, ApiUnreachable
 from harness.kube.diagnose import diagnose
 from harness.kube.diagnosis import Diagnosis, Snapshot, workload_of
-from harness.kube.kubectl import JsonObject, Kubectl
+from harness.kube.kubectl import JsonObject
 from harness.kube.progress import is_current, missing, of_current_version, restarts, unserved
+from harness.kube.reachable import Reachable
 from harness.kube.snapshot import pods_and_owners, take, with_logs
+from harness.kube.wait import patient
 
 _POLL_SECONDS: Final = 0.25
 _LOOK_SECONDS: Final = 2.0
@@ -56,25 +58,25 @@ class Workload:
         return f"{self.kind.lower()}/{self.name}"
 
 
-def wait_for_rollout(kubectl: Kubectl, workload: str, namespace: str, *, seconds: float) -> None:
+def wait_for_rollout(cluster: Reachable, workload: str, namespace: str, *, seconds: float) -> None:
     """Wait until ``workload`` (``deployment/invoice-app``) is rolled out: see ``wait_for_rollouts``."""
-    wait_for_rollouts(kubectl, [Workload.named(workload, namespace)], seconds=seconds)
+    wait_for_rollouts(cluster, [Workload.named(workload, namespace)], seconds=seconds)
 
 
-def wait_for_rollouts(kubectl: Kubectl, workloads: Iterable[Workload], *, seconds: float) -> None:
+def wait_for_rollouts(cluster: Reachable, workloads: Iterable[Workload], *, seconds: float) -> None:
     """Wait until every one of the workloads is rolled out, all at once.
 
     Raises WorkloadNotReady, with container, cause and fix in words, as soon as waiting longer would not help, or when
     ``seconds`` have passed and something is known to be wrong; WaitTimeout when nothing is. Pods of an earlier version
     and pods that are going away are not looked at.
     """
-    with Api.of(kubectl) as api:
-        watch = _Watch(api, list(workloads))
-        deadline = time.monotonic() + seconds
-        while watch.poll():
-            if time.monotonic() > deadline:
-                watch.give_up(seconds)
-            time.sleep(_POLL_SECONDS)
+    watch = _Watch(cluster.api, list(workloads))
+    seconds = patient(seconds)
+    deadline = time.monotonic() + seconds
+    while watch.poll():
+        if time.monotonic() > deadline:
+            watch.give_up(seconds)
+        time.sleep(_POLL_SECONDS)
 
 
 @dataclass

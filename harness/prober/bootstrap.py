@@ -6,7 +6,6 @@ from typing import Final
 from harness.errors import ProbeError
 from harness.kube.client import Api, ApiError
 from harness.kube.exec import ExecStream
-from harness.kube.kubectl import Kubectl
 from harness.prober import agent
 from harness.prober.stream import OPEN_SECONDS, AgentStream
 
@@ -31,17 +30,14 @@ class NoPython(ProbeError):
 
 
 def start_agent(
-    where: Kubectl | Api, namespace: str, pod: str, container: str | None = None, *, bootstrap: bool = False
+    api: Api, namespace: str, pod: str, container: str | None = None, *, bootstrap: bool = False
 ) -> AgentStream:
     """Run the agent in a container of our image, or with ``bootstrap`` in any that has Python 3.8 or newer.
 
     It ends with the stream, and leaves no file. Raises NoPython in a bootstrap, and ProbeError for anything else.
     """
     try:
-        if isinstance(where, Api):
-            return _start(where, namespace, pod, container, bootstrap=bootstrap)
-        with Api.of(where) as api:
-            return _start(api, namespace, pod, container, bootstrap=bootstrap)
+        return _start(api, namespace, pod, container, bootstrap=bootstrap)
     except ApiError as error:
         raise ProbeError(f"no prober in pod {namespace}/{pod}: {error.output}") from error
 

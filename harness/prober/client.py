@@ -10,7 +10,7 @@ from typing import Literal, Self
 
 from harness.errors import ProbeError
 from harness.kube.client import Api
-from harness.kube.kubectl import JsonObject, Kubectl
+from harness.kube.kubectl import JsonObject
 from harness.kube.protocol import Protocol
 from harness.prober.bootstrap import start_agent
 from harness.prober.stream import AgentStream
@@ -82,7 +82,7 @@ class Prober:
 
     def __init__(
         self,
-        where: Kubectl | Api | Callable[[], AgentStream],
+        where: Api | Callable[[], AgentStream],
         namespace: str,
         pod: str,
         container: str | None = None,
@@ -93,7 +93,7 @@ class Prober:
         self.pod = pod
         self._start = (
             functools.partial(start_agent, where, namespace, pod, container, bootstrap=bootstrap)
-            if isinstance(where, (Kubectl, Api))
+            if isinstance(where, Api)
             else where
         )
         # So that whoever has begun a round can close: an error may have come between.

@@ -42,7 +42,7 @@ def trespassing(case: Case, namespace: str) -> Iterator[Trespass]:
         "open": {"app": "open"},
     }
     with ExitStack() as closing:
-        api = closing.enter_context(Api.of(case.cluster.kubectl))
+        api = case.cluster.api
         address = _start(case, namespace, labels)["open"]
         probers = [closing.enter_context(Prober(api, namespace, name, CONTAINER)) for name in ("stranger", "pretender")]
         controls = {prober: Target(address, PORT) for prober in probers}

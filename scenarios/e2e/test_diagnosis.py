@@ -46,7 +46,7 @@ def diagnosed(case: Case, module_namespace: str) -> Iterator[dict[str, str]]:
 
     def diagnose(name: str) -> str:
         try:
-            wait_for_rollout(kubectl, f"{WORKLOADS[name]}/{name}", module_namespace, seconds=DEADLINE_SECONDS)
+            wait_for_rollout(case.cluster, f"{WORKLOADS[name]}/{name}", module_namespace, seconds=DEADLINE_SECONDS)
         except WorkloadNotReady as error:
             return str(error)
         return "it became ready"

@@ -196,7 +196,7 @@ EDGES = [
 
 @pytest.fixture(scope="module")
 def api(case: Case) -> Iterator[As]:
-    with As.of(case.cluster.kubectl) as client:
+    with As(case.cluster.kubeconfig) as client:
         yield client
 
 

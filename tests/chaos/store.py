@@ -1,7 +1,7 @@
 """An API of objects by their paths, that can be struck, a node, and undos: what undoing needs of a cluster."""
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from harness.chaos.resident import ClusterJournal, objects
 from harness.chaos.undo import Request, Undo
@@ -123,9 +123,16 @@ def unreachable() -> ApiUnreachable:
     return ApiUnreachable("GET", "/", 0, "connection refused")
 
 
+class Reached(NamedTuple):
+    """A cluster as far as its API server goes."""
+
+    kubectl: Kubectl
+    api: Api
+
+
 def on_cluster(store: Store) -> ClusterJournal:
     """The journal of the run ``r1`` on the cluster itself."""
-    return ClusterJournal(Plain.kubectl, store.api, LABELS, "prober:1")
+    return ClusterJournal(Reached(Plain.kubectl, store.api), LABELS, "prober:1")
 
 
 def standing(store: Store) -> ClusterJournal:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Collection, Iterator, Sequence
 from io import StringIO
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -14,6 +15,7 @@ from harness.clusters.pool import acquire, alone_with, join, known, leave
 from harness.clusters.provider import Cluster
 from harness.errors import ClusterError, UsageError
 from harness.kube import leftovers
+from harness.kube.client import Api
 from harness.kube.kubectl import Kubectl
 from harness.settings import Settings, gather
 from harness.timeline import Timeline
@@ -31,6 +33,14 @@ class FolderCluster:
         self.name = folder.name
         self.kubeconfig = folder / "kubeconfig"
         self.kubectl = Kubectl(Path("/bin/false"), self.kubeconfig)
+
+    @property
+    def api(self) -> Api:
+        """Never asked: what would be removed through it is noted."""
+        return cast("Api", None)
+
+    def close(self) -> None:
+        self.closed = True
 
     def check(self) -> None:
         raise NotImplementedError
@@ -82,11 +92,11 @@ def cleared(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The runs whose leavings were removed from a cluster, call by call. There was a Pod each."""
     found: list[list[str]] = []
 
-    def clear(_kubectl: Kubectl, runs: Collection[str]) -> list[str]:
+    def remove(_api: Api, runs: Collection[str]) -> list[str]:
         found.append(list(runs))
         return [f"pod {run}" for run in runs]
 
-    monkeypatch.setattr(leftovers, "clear", clear)
+    monkeypatch.setattr(leftovers, "remove", remove)
     return found
 
 
@@ -183,6 +193,16 @@ def test_nothing_of_a_run_that_lives_is_removed(
         acquire(settings.model_copy(update={"run_id": "other"}), timeline, provider),
     ):
         pass
+    assert cleared == []
+
+
+def test_nothing_of_ones_own_run_is_removed_though_its_other_worker_has_ended(
+    settings: Settings, provider: FolderProvider, timeline: Timeline, cleared: list[list[str]]
+) -> None:
+    kept = settings.with_cluster("one", keep=True)
+    for _ in range(2):
+        with acquire(kept, timeline, provider):
+            pass
     assert cleared == []
 
 

@@ -1,8 +1,6 @@
 """A lab leaves nothing: not where something could not be made, nor where something else cannot be ended."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Self, cast
 
 import pytest
@@ -11,7 +9,6 @@ from harness.errors import ProbeError
 from harness.isolation import lab as labs
 from harness.isolation.lab import Lab
 from harness.isolation.world import Namespace, Pod, World
-from harness.kube.kubectl import Kubectl
 from harness.kube.protocol import Protocol
 from harness.prober.client import Prober
 
@@ -58,27 +55,10 @@ class Recorded(Prober):
             raise ProbeError(f"{self.pod} cannot be closed")
 
 
-class FakeApi:
-    """An API that is never asked."""
-
-    closed = False
-
-    @classmethod
-    def of(cls, _kubectl: Kubectl) -> Self:
-        """Whatever kubectl speaks to."""
-        return cls()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        FakeApi.closed = True
-
-
 class Cluster:
     """A cluster by name only."""
 
-    kubectl = Kubectl(Path("kubectl"), Path("kubeconfig"))
+    api = "never asked"
 
 
 class Marker:
@@ -98,17 +78,14 @@ def stage() -> Stage:
 
 
 @pytest.fixture
-def lab(monkeypatch: pytest.MonkeyPatch, stage: Stage) -> Iterator[Lab]:
+def lab(monkeypatch: pytest.MonkeyPatch, stage: Stage) -> Lab:
     for name in ("opened", "closed"):
         monkeypatch.setattr(Recorded, name, [], raising=False)
-    monkeypatch.setattr(FakeApi, "closed", False)
-    monkeypatch.setattr(labs, "Api", FakeApi)
     monkeypatch.setattr(labs, "Prober", Recorded)
     monkeypatch.setattr(labs, "Stage", lambda *_: stage)
     made = Lab(cast("Any", Cluster()), "image:1", {}, "run")
     made.marker = cast("Any", Marker())
-    yield made
-    assert FakeApi.closed
+    return made
 
 
 def test_it_opens_a_prober_in_each_pod_and_closing_ends_them_and_removes_what_it_made(lab: Lab, stage: Stage) -> None:

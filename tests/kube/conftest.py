@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,20 @@ def api(fake: FakeApi) -> Iterator[Api]:
     """A client of the fake server."""
     with Api(fake.kubeconfig) as client:
         yield client
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A cluster as far as its API server goes."""
+
+    kubectl: Kubectl
+    api: Api
+
+
+@pytest.fixture
+def reached(kubectl: Kubectl, api: Api) -> Reached:
+    """The fake server as a cluster. Not called one: whoever asks for ``cluster`` is given a real one."""
+    return Reached(kubectl, api)
 
 
 @pytest.fixture

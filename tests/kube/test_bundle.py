@@ -2,15 +2,17 @@
 
 import base64
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from harness.kube import bundle
+from harness.kube.client import Api
 from harness.kube.kubectl import Kubectl
 
-from .conftest import FakeApi
+from .conftest import FakeApi, Reached
 from .objects import event, pod, waiting
 
 PASSWORD = "very-much-hidden"  # noqa: S105 -- a test's own
@@ -23,7 +25,12 @@ class Subject:
     """A cluster with one component."""
 
     kubectl: Kubectl
+    connect: Callable[[], Api]
     slow: float = 0
+
+    @property
+    def api(self) -> Api:
+        return self.connect()
 
     def export_logs(self, folder: Path) -> None:
         time.sleep(self.slow)
@@ -32,7 +39,7 @@ class Subject:
 
 
 @pytest.fixture
-def failed(fake: FakeApi, kubectl: Kubectl) -> Subject:
+def failed(fake: FakeApi, reached: Reached) -> Subject:
     """A namespace of the harness with a pod in a crash loop, and a stranger's namespace."""
     fake.holds(
         "/api/v1/namespaces",
@@ -48,7 +55,7 @@ def failed(fake: FakeApi, kubectl: Kubectl) -> Subject:
     meta = {"name": "login", "namespace": "invoice"}
     fake.holds(f"{CORE}/secrets", "Secret", {"metadata": meta, "data": {"password": ENCODED}})
     fake.answers[f"{CORE}/pods/shop-7d9c-abcde/log"] = f"cannot log in with {PASSWORD} ({ENCODED})\n"
-    return Subject(kubectl)
+    return Subject(reached.kubectl, lambda: reached.api)
 
 
 def text_of(folder: Path) -> str:
@@ -110,7 +117,7 @@ def test_without_the_secrets_no_log_of_a_pod_is_kept(failed: Subject, fake: Fake
 
 def test_without_an_api_server_the_components_logs_are_kept(fake: FakeApi, kubectl: Kubectl, tmp_path: Path) -> None:
     fake.kubeconfig.write_text("not a kubeconfig")
-    bundle.collect(Subject(kubectl), tmp_path / "bundle")
+    bundle.collect(Subject(kubectl, lambda: Api(fake.kubeconfig)), tmp_path / "bundle")
 
     assert (tmp_path / "bundle" / "components" / "node" / "etcd.log").exists()
     assert "what the API server knows: SettingsError" in (tmp_path / "bundle" / "summary.txt").read_text()

@@ -7,9 +7,9 @@ import pytest
 
 from harness.errors import ManifestError, UsageError, WaitTimeout
 from harness.kube.deploy import OWNER, apply, destroy
-from harness.kube.kubectl import JsonObject, Kubectl
+from harness.kube.kubectl import JsonObject
 
-from .conftest import FakeApi
+from .conftest import FakeApi, Reached
 
 SPACE = "/api/v1/namespaces/shop"
 SERVICE = f"{SPACE}/services/shop"
@@ -66,12 +66,12 @@ def goes(fake: FakeApi, path: str, *first: JsonObject) -> None:
     fake.answers[f"DELETE {path}"] = {"kind": "Status", "code": 200}
 
 
-def test_what_is_applied_is_one_list_with_its_namespace_first(fake: FakeApi, kubectl: Kubectl, folder: Path) -> None:
-    applied = kubectl.binary.parent / "applied.json"
+def test_what_is_applied_is_one_list_with_its_namespace_first(fake: FakeApi, reached: Reached, folder: Path) -> None:
+    applied = reached.kubectl.binary.parent / "applied.json"
     fake.answers[SPACE] = lambda: body("Namespace") if applied.exists() else None
     fake.answers[SERVICE] = lambda: body("Service") if applied.exists() else None
 
-    done = apply(kubectl, [folder], {"shop": "harness.dev/shop:4f2a"}, {}, seconds=5)
+    done = apply(reached, [folder], {"shop": "harness.dev/shop:4f2a"}, {}, seconds=5)
 
     assert [one["kind"] for one in json.loads(applied.read_text())["items"]] == ["Namespace", "Service"]
     assert [str(one) for one in done.changes] == ["namespace/shop created", "service/shop created in shop"]
@@ -80,79 +80,79 @@ def test_what_is_applied_is_one_list_with_its_namespace_first(fake: FakeApi, kub
 
 @pytest.mark.parametrize("stranger", [SPACE, SERVICE])
 def test_what_the_harness_did_not_make_is_neither_changed_nor_deleted(
-    fake: FakeApi, kubectl: Kubectl, folder: Path, stranger: str
+    fake: FakeApi, reached: Reached, folder: Path, stranger: str
 ) -> None:
     fake.answers[SPACE] = body("Namespace", labels={} if stranger == SPACE else None)
     fake.answers[SERVICE] = body("Service", labels={})
 
     with pytest.raises(UsageError, match="is there already, and the harness did not make it"):
-        apply(kubectl, [folder], {}, {}, seconds=5)
-    assert not (kubectl.binary.parent / "applied.json").exists()
+        apply(reached, [folder], {}, {}, seconds=5)
+    assert not (reached.kubectl.binary.parent / "applied.json").exists()
 
     if stranger == SPACE:
         with pytest.raises(UsageError, match=r"Namespace/shop is there already.*nothing was changed"):
-            destroy(kubectl, [folder], seconds=5)
+            destroy(reached, [folder], seconds=5)
         assert fake.asked("DELETE") == []
 
 
 def test_a_kind_that_the_cluster_does_not_know_is_refused_with_its_place(
-    fake: FakeApi, kubectl: Kubectl, folder: Path
+    fake: FakeApi, reached: Reached, folder: Path
 ) -> None:
     (folder / "custom.yaml").write_text("apiVersion: example.com/v1\nkind: Thing\nmetadata:\n  name: x\n")
 
     with pytest.raises(ManifestError, match="install its CustomResourceDefinition first"):
-        apply(kubectl, [folder], {}, {}, seconds=5)
+        apply(reached, [folder], {}, {}, seconds=5)
 
 
-def test_an_image_without_a_tag_is_refused(kubectl: Kubectl, folder: Path) -> None:
+def test_an_image_without_a_tag_is_refused(reached: Reached, folder: Path) -> None:
     with pytest.raises(UsageError, match="has no tag"):
-        apply(kubectl, [folder], {"shop": "localhost:5000/shop"}, {}, seconds=5)
+        apply(reached, [folder], {"shop": "localhost:5000/shop"}, {}, seconds=5)
 
 
-def test_a_namespace_goes_with_everything_in_it(fake: FakeApi, kubectl: Kubectl, folder: Path) -> None:
+def test_a_namespace_goes_with_everything_in_it(fake: FakeApi, reached: Reached, folder: Path) -> None:
     goes(fake, SPACE, body("Namespace"))
     goes(fake, SERVICE, body("Service"))
 
-    assert destroy(kubectl, [folder], seconds=5) == ["namespace/shop deleted"]
+    assert destroy(reached, [folder], seconds=5) == ["namespace/shop deleted"]
     *emptied, last = fake.asked("DELETE")
     assert last == SPACE
     assert f"{SPACE}/pods" in emptied
     assert SERVICE not in emptied
 
 
-def test_what_lies_in_a_namespace_of_others_is_deleted_by_itself(fake: FakeApi, kubectl: Kubectl, folder: Path) -> None:
+def test_what_lies_in_a_namespace_of_others_is_deleted_by_itself(fake: FakeApi, reached: Reached, folder: Path) -> None:
     (folder / "shop.yaml").write_text(MANIFESTS.partition("---")[0])
     goes(fake, SERVICE, body("Service"))
 
-    assert destroy(kubectl, [folder], seconds=5) == ["service/shop deleted in shop"]
+    assert destroy(reached, [folder], seconds=5) == ["service/shop deleted in shop"]
     assert [sent for method, *_, sent in fake.requests if method == "DELETE"] == [{"propagationPolicy": "Foreground"}]
 
 
-def test_nothing_is_deleted_twice(kubectl: Kubectl, folder: Path) -> None:
-    assert destroy(kubectl, [folder], seconds=5) == []
+def test_nothing_is_deleted_twice(reached: Reached, folder: Path) -> None:
+    assert destroy(reached, [folder], seconds=5) == []
 
 
 def test_a_namespace_that_was_made_again_meanwhile_is_not_waited_for(
-    fake: FakeApi, kubectl: Kubectl, folder: Path
+    fake: FakeApi, reached: Reached, folder: Path
 ) -> None:
     fake.answers[SPACE] = lambda: body("Namespace", uid="2" if fake.asked("DELETE") else "1")
     fake.answers[f"DELETE {SPACE}"] = {"kind": "Status", "code": 200}
 
-    assert destroy(kubectl, [folder], seconds=5) == ["namespace/shop deleted"]
+    assert destroy(reached, [folder], seconds=5) == ["namespace/shop deleted"]
 
 
-def test_what_will_not_go_is_told_with_what_holds_it(fake: FakeApi, kubectl: Kubectl, folder: Path) -> None:
+def test_what_will_not_go_is_told_with_what_holds_it(fake: FakeApi, reached: Reached, folder: Path) -> None:
     remains = "example.com/hold in 1 resource instances"
     conditions = [{"type": "NamespaceFinalizersRemaining", "status": "True", "message": remains}]
     fake.answers[SPACE] = {**body("Namespace"), "status": {"phase": "Terminating", "conditions": conditions}}
     fake.answers[f"DELETE {SPACE}"] = {"kind": "Status", "code": 200}
 
     with pytest.raises(WaitTimeout, match=rf"namespace/shop to be gone.*{remains}"):
-        destroy(kubectl, [folder], seconds=0.2)
+        destroy(reached, [folder], seconds=0.2)
 
 
 def test_the_volumes_of_a_namespace_are_waited_for_and_a_kept_one_is_deleted(
-    fake: FakeApi, kubectl: Kubectl, folder: Path
+    fake: FakeApi, reached: Reached, folder: Path
 ) -> None:
     def volume(name: str, namespace: str, policy: str) -> JsonObject:
         spec = {"claimRef": {"namespace": namespace}, "persistentVolumeReclaimPolicy": policy}
@@ -163,14 +163,14 @@ def test_the_volumes_of_a_namespace_are_waited_for_and_a_kept_one_is_deleted(
     goes(fake, "/api/v1/persistentvolumes/kept", kept)
     fake.holds("/api/v1/persistentvolumes", "PersistentVolume", kept, volume("other", "bank", "Retain"))
 
-    destroy(kubectl, [folder], seconds=5)
+    destroy(reached, [folder], seconds=5)
 
     assert fake.asked("DELETE")[-2:] == [SPACE, "/api/v1/persistentvolumes/kept"]
 
 
-def test_a_pod_that_will_not_end_is_named(fake: FakeApi, kubectl: Kubectl, folder: Path) -> None:
+def test_a_pod_that_will_not_end_is_named(fake: FakeApi, reached: Reached, folder: Path) -> None:
     goes(fake, SPACE, body("Namespace"))
     fake.holds(f"{SPACE}/pods", "Pod", {"metadata": {"name": "shop-1"}, "status": {"phase": "Running"}})
 
     with pytest.raises(WaitTimeout, match=r"the pods and claims of shop to be gone; last seen: pods shop-1"):
-        destroy(kubectl, [folder], seconds=0.2)
+        destroy(reached, [folder], seconds=0.2)

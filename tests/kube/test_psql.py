@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from harness.errors import CommandError, WaitTimeout
-from harness.kube.client import ApiNotFound
+from harness.kube.client import Api, ApiNotFound
 from harness.kube.kubectl import Kubectl
 from harness.kube.psql import Psql
 
-from .conftest import FakeApi
+from .conftest import FakeApi, Reached
 
 POD = "/api/v1/namespaces/shop/pods/db-0"
 STAND_IN = f"""#!{sys.executable}
@@ -46,9 +46,10 @@ def starts(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def psql(fake: FakeApi, starts: Path) -> Iterator[Psql]:
+def psql(fake: FakeApi, api: Api, starts: Path) -> Iterator[Psql]:
     fake.answers[POD] = container(1)
-    session = Psql(Kubectl(starts.parent / "kubectl", fake.kubeconfig), "shop", "db-0", "postgres")
+    cluster = Reached(Kubectl(starts.parent / "kubectl", fake.kubeconfig), api)
+    session = Psql(cluster, "shop", "db-0", "postgres")
     yield session
     session.close()
 

@@ -6,10 +6,10 @@ import pytest
 
 from harness.errors import UsageError, WaitTimeout, WorkloadNotReady
 from harness.kube import rollout
-from harness.kube.kubectl import JsonObject, Kubectl
+from harness.kube.kubectl import JsonObject
 from harness.kube.rollout import Workload, wait_for_rollout, wait_for_rollouts
 
-from .conftest import FakeApi
+from .conftest import FakeApi, Reached
 from .objects import pod, waiting
 
 APPS = "/apis/apps/v1/namespaces/invoice"
@@ -40,41 +40,41 @@ def namespace(fake: FakeApi, *pods: JsonObject) -> None:
         fake.holds(f"{APPS}/{kind}", kind)
 
 
-def wait(kubectl: Kubectl, seconds: float = 30) -> None:
-    wait_for_rollout(kubectl, "deployment/shop", "invoice", seconds=seconds)
+def wait(reached: Reached, seconds: float = 30) -> None:
+    wait_for_rollout(reached, "deployment/shop", "invoice", seconds=seconds)
 
 
-def test_a_rollout_that_is_over_is_not_waited_for(fake: FakeApi, kubectl: Kubectl) -> None:
+def test_a_rollout_that_is_over_is_not_waited_for(fake: FakeApi, reached: Reached) -> None:
     namespace(fake)
     fake.answers[SHOP] = deployment(**READY)
 
-    wait(kubectl)
+    wait(reached)
 
 
-def test_a_rollout_is_waited_for_until_it_is_over(fake: FakeApi, kubectl: Kubectl) -> None:
+def test_a_rollout_is_waited_for_until_it_is_over(fake: FakeApi, reached: Reached) -> None:
     namespace(fake)
     looks = iter([deployment(), deployment(), deployment(), deployment(**READY)])
     fake.answers[SHOP] = lambda: next(looks)
 
-    wait(kubectl)
+    wait(reached)
 
     assert list(looks) == []
 
 
-def test_a_cause_that_time_does_not_mend_ends_the_wait_at_once(fake: FakeApi, kubectl: Kubectl) -> None:
+def test_a_cause_that_time_does_not_mend_ends_the_wait_at_once(fake: FakeApi, reached: Reached) -> None:
     message = "container has runAsNonRoot and image will run as root"
     namespace(fake, pod(status=waiting("CreateContainerConfigError", message)))
     fake.answers[SHOP] = deployment()
     began = time.monotonic()
 
     with pytest.raises(WorkloadNotReady, match=r"deployment/shop, pod shop-7d9c-abcde, container app: .* runs as root"):
-        wait(kubectl)
+        wait(reached)
 
     assert time.monotonic() - began < 5
 
 
 def test_a_cause_that_may_pass_must_last_before_it_ends_the_wait(
-    fake: FakeApi, kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch
+    fake: FakeApi, reached: Reached, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rollout, "_LOOK_SECONDS", 0.05)
     broken = waiting("CreateContainerError", "the moon is full")
@@ -84,12 +84,12 @@ def test_a_cause_that_may_pass_must_last_before_it_ends_the_wait(
     began = time.monotonic()
 
     with pytest.raises(WorkloadNotReady, match="the moon is full"):
-        wait(kubectl)
+        wait(reached)
 
     assert time.monotonic() - began >= 0.3
 
 
-def test_a_crash_loop_is_told_with_the_end_of_its_log(fake: FakeApi, kubectl: Kubectl) -> None:
+def test_a_crash_loop_is_told_with_the_end_of_its_log(fake: FakeApi, reached: Reached) -> None:
     last = {"terminated": {"exitCode": 2, "reason": "Error"}}
     namespace(fake, pod(status=waiting("CrashLoopBackOff", restartCount=2, lastState=last)))
     fake.answers[SHOP] = deployment()
@@ -98,59 +98,59 @@ def test_a_crash_loop_is_told_with_the_end_of_its_log(fake: FakeApi, kubectl: Ku
     with pytest.raises(
         WorkloadNotReady, match=r"exit code 2; its log ends with\n\s+starting\n\s+DATABASE_HOST is not set"
     ):
-        wait(kubectl)
+        wait(reached)
 
 
-def test_a_deadline_tells_what_is_known_to_be_wrong(fake: FakeApi, kubectl: Kubectl) -> None:
+def test_a_deadline_tells_what_is_known_to_be_wrong(fake: FakeApi, reached: Reached) -> None:
     namespace(fake, pod(status=waiting("CreateContainerConfigError", 'secret "login" not found')))
     fake.answers[SHOP] = deployment(observedGeneration=1)
 
     with pytest.raises(WorkloadNotReady, match=r"not ready after 0 s \(.*0 of 1.*\):\n.*the Secret login"):
-        wait(kubectl, seconds=0.2)
+        wait(reached, seconds=0.2)
 
 
-def test_a_deadline_tells_how_far_it_came_when_nothing_is_known(fake: FakeApi, kubectl: Kubectl) -> None:
+def test_a_deadline_tells_how_far_it_came_when_nothing_is_known(fake: FakeApi, reached: Reached) -> None:
     namespace(fake)
     fake.answers[SHOP] = deployment(observedGeneration=1)
 
     with pytest.raises(WaitTimeout, match=r"the rollout of deployment/shop; last seen: .* 0 of 1 pods"):
-        wait(kubectl, seconds=0.2)
+        wait(reached, seconds=0.2)
 
 
-def test_pods_of_another_workload_do_not_speak_for_it(fake: FakeApi, kubectl: Kubectl) -> None:
+def test_pods_of_another_workload_do_not_speak_for_it(fake: FakeApi, reached: Reached) -> None:
     stranger = pod(status=waiting("InvalidImageName", "bad"))
     stranger["metadata"]["ownerReferences"] = [{"kind": "Job", "name": "other", "uid": "j", "controller": True}]
     namespace(fake, stranger)
     fake.answers[SHOP] = deployment(observedGeneration=1)
 
     with pytest.raises(WaitTimeout):
-        wait(kubectl, seconds=0.2)
+        wait(reached, seconds=0.2)
 
 
 def test_a_container_that_has_only_just_restarted_is_not_rolled_out(
-    fake: FakeApi, kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch
+    fake: FakeApi, reached: Reached, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running = {"state": {"running": {"startedAt": "2999-01-01T00:00:00Z"}}, "ready": True, "restartCount": 1}
     namespace(fake, pod(status=running))
     fake.answers[SHOP] = deployment(**READY)
 
     with pytest.raises(WaitTimeout, match="has restarted, and may do so again"):
-        wait(kubectl, seconds=0.2)
+        wait(reached, seconds=0.2)
     monkeypatch.setattr(rollout, "SETTLE_SECONDS", 0.2)
-    wait(kubectl)
+    wait(reached)
 
 
-def test_a_workload_that_does_not_exist_is_not_waited_for(fake: FakeApi, kubectl: Kubectl) -> None:
+def test_a_workload_that_does_not_exist_is_not_waited_for(fake: FakeApi, reached: Reached) -> None:
     with pytest.raises(WorkloadNotReady, match="deployment/shop does not exist in the namespace invoice"):
-        wait(kubectl)
+        wait(reached)
 
 
-def test_a_kind_that_cannot_be_waited_for_is_refused(kubectl: Kubectl) -> None:
+def test_a_kind_that_cannot_be_waited_for_is_refused(reached: Reached) -> None:
     with pytest.raises(UsageError, match="give kind/name, where kind is daemonset, deployment"):
-        wait_for_rollout(kubectl, "service/shop", "invoice", seconds=1)
+        wait_for_rollout(reached, "service/shop", "invoice", seconds=1)
 
 
-def test_an_ingress_is_rolled_out_when_its_backends_have_endpoints(fake: FakeApi, kubectl: Kubectl) -> None:
+def test_an_ingress_is_rolled_out_when_its_backends_have_endpoints(fake: FakeApi, reached: Reached) -> None:
     namespace(fake)
     backend = {"service": {"name": "shop", "port": {"number": 80}}}
     meta = {"name": "shop", "namespace": "invoice"}
@@ -158,11 +158,11 @@ def test_an_ingress_is_rolled_out_when_its_backends_have_endpoints(fake: FakeApi
     fake.answers["/apis/networking.k8s.io/v1/namespaces/invoice/ingresses/shop"] = body
     fake.holds("/api/v1/namespaces/invoice/services", "Service")
     with pytest.raises(WaitTimeout, match="leads to the Service shop, which does not exist"):
-        wait_for_rollouts(kubectl, [Workload("Ingress", "invoice", "shop")], seconds=0.2)
+        wait_for_rollouts(reached, [Workload("Ingress", "invoice", "shop")], seconds=0.2)
 
     spec = {"ports": [{"port": 80}], "selector": {"a": "b"}}
     fake.holds("/api/v1/namespaces/invoice/services", "Service", {"metadata": meta, "spec": spec})
     labels = {"kubernetes.io/service-name": "shop"}
     ends = {"metadata": {"name": "s", "namespace": "invoice", "labels": labels}, "endpoints": [{}], "ports": [{}]}
     fake.holds("/apis/discovery.k8s.io/v1/namespaces/invoice/endpointslices", "EndpointSlice", ends)
-    wait_for_rollouts(kubectl, [Workload("Ingress", "invoice", "shop")], seconds=30)
+    wait_for_rollouts(reached, [Workload("Ingress", "invoice", "shop")], seconds=30)

@@ -73,10 +73,9 @@ def embedded(cluster: Cluster) -> EmbeddedCluster:
 
 
 @pytest.fixture(scope="session")
-def api(cluster: Cluster) -> Iterator[Api]:
+def api(cluster: Cluster) -> Api:
     """The shared cluster's API."""
-    with Api.of(cluster.kubectl) as client:
-        yield client
+    return cluster.api
 
 
 @pytest.fixture(scope="session")

@@ -16,19 +16,18 @@ from harness.chaos.resident import ClusterJournal
 from harness.chaos.undo import Journal, Undo, perform, undoing
 from harness.clusters.embedded.provider import EmbeddedCluster
 from harness.clusters.pool import join
-from harness.kube.client import Api
 from harness.kube.leftovers import HEALER
 from harness.settings import Settings, gather
 from harness.wiring import provider_of
 
 
 @contextmanager
-def journal_of(cluster: EmbeddedCluster, api: Api, settings: Settings, image: str | None) -> Iterator[Journal]:
+def journal_of(cluster: EmbeddedCluster, settings: Settings, image: str | None) -> Iterator[Journal]:
     """The journal that is asked for."""
     if image is None:
         yield FolderJournal(settings.paths, cluster.name)
     else:
-        journal = ClusterJournal(cluster.kubectl, api, settings.labels(HEALER), image)
+        journal = ClusterJournal(cluster, settings.labels(HEALER), image)
         journal.open()
         yield journal
         journal.close()
@@ -38,11 +37,12 @@ def main(name: str, seconds: str, image: str | None = None) -> None:
     """Break it."""
     asked = json.loads(sys.stdin.readline())
     settings = gather({"cluster_name": name})
-    with join(settings, provider_of(settings)) as cluster, Api.of(cluster.kubectl) as api:
+    with join(settings, provider_of(settings)) as cluster:
         assert isinstance(cluster, EmbeddedCluster)
+        api = cluster.api
         undo = Undo.model_validate(asked["undo"])
         with (
-            journal_of(cluster, api, settings, image) as journal,
+            journal_of(cluster, settings, image) as journal,
             undoing(undo, journal, cluster, api, float(seconds)),
         ):
             perform(Undo(fault="breaking", requests=asked["requests"]), cluster, api)

@@ -290,7 +290,7 @@ class Nobody(Api):
 
 @pytest.fixture
 def nobody(cluster: Cluster) -> Iterator[Nobody]:
-    with Nobody.of(cluster.kubectl) as client:
+    with Nobody(cluster.kubeconfig) as client:
         yield client
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from harness.clusters.embedded.provider import EmbeddedCluster
 from harness.clusters.provider import Node
 from harness.errors import ClusterError
-from harness.kube.client import Api, ApiError
+from harness.kube.client import ApiError
 from harness.kube.kubectl import JsonObject
 from harness.kube.wait import wait_until
 from harness.probing import prove_policy_on
@@ -234,8 +235,8 @@ def all_back(pods: Pods, before: dict[tuple[str, str], JsonObject]) -> Callable[
 def test_a_cluster_that_is_killed_with_a_frozen_pod_leaves_nothing(holding: Holding) -> None:
     holding.until_ready()
     cluster = EmbeddedCluster(holding.layout)
-    with Api.of(cluster.kubectl) as api:
-        running = api.items("/api/v1/namespaces/kube-system/pods")
+    with closing(cluster):
+        running = cluster.api.items("/api/v1/namespaces/kube-system/pods")
     for pod in running:
         cluster.freeze_pod(pod["metadata"]["uid"])
 

@@ -137,7 +137,7 @@ def running(cluster: Cluster, api: Api, shop: Path) -> Iterator[Path]:
     api.post("/api/v1/namespaces", {"metadata": {"name": "shop"}})
     try:
         cluster.kubectl.run("apply", "-f", str(shop / "web.yaml"), "-f", str(shop / "drifted.yaml"))
-        wait_for_rollout(cluster.kubectl, "deployment/web", "shop", seconds=SECONDS)
+        wait_for_rollout(cluster, "deployment/web", "shop", seconds=SECONDS)
         yield shop
     finally:
         cluster.kubectl.run("delete", "namespace", "shop")

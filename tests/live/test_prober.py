@@ -184,7 +184,7 @@ def test_a_user_with_nothing_but_a_token_execs_as_far_as_its_roles_allow(
         by_token = type(kubectl)(kubectl.binary, file)
         by_token.run("config", "set-credentials", "prober", f"--token={token}")
         by_token.run("config", "set-context", "--current", "--user=prober")
-        with Prober(by_token, namespace, "listener") as prober:
+        with Api(file) as as_prober, Prober(as_prober, namespace, "listener") as prober:
             with pytest.raises(ExecRefused, match="forbidden") as raised:
                 prober.open()
             assert raised.value.status == 403

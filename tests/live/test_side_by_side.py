@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from harness.clusters.embedded import template
 from harness.clusters.embedded.provider import EmbeddedCluster, EmbeddedProvider
 from harness.clusters.lease import Lease
 from harness.errors import CommandError
-from harness.kube.client import Api
 from harness.kube.kubectl import Kubectl
 from harness.paths import Paths
 from harness.timeline import Timeline
@@ -49,7 +49,9 @@ def other(apart: Paths, broken_cache: Path) -> Iterator[Other]:
     shown = io.StringIO()
     provider = EmbeddedProvider(broken_cache, apart.state, wiring.embedded_assets, wiring.make_ready)
     with Lease(apart.cluster("second")).hold():
-        yield provider.create("second", Timeline(shown)), shown.getvalue()
+        second = provider.create("second", Timeline(shown))
+        with closing(second):
+            yield second, shown.getvalue()
     provider.delete("second")
 
 
@@ -76,14 +78,13 @@ def test_a_pod_of_one_is_not_in_the_other_though_both_may_have_its_address(
 ) -> None:
     second, _ = other
     pods.serve("here")
-    with Api.of(second.kubectl) as api:
-        api.post("/api/v1/namespaces", {"metadata": {"name": pods.namespace}})
-        there = Pods(api, pods.namespace, image)
-        there.serve("there")
+    second.api.post("/api/v1/namespaces", {"metadata": {"name": pods.namespace}})
+    there = Pods(second.api, pods.namespace, image)
+    there.serve("there")
 
-        assert [p["metadata"]["name"] for p in pods.api.items(f"/api/v1/namespaces/{pods.namespace}/pods")] == ["here"]
-        assert [p["metadata"]["name"] for p in api.items(f"/api/v1/namespaces/{pods.namespace}/pods")] == ["there"]
-        assert pods.get("here")["status"]["hostIP"] == there.get("there")["status"]["hostIP"]
+    assert [p["metadata"]["name"] for p in pods.api.items(f"/api/v1/namespaces/{pods.namespace}/pods")] == ["here"]
+    assert [p["metadata"]["name"] for p in second.api.items(f"/api/v1/namespaces/{pods.namespace}/pods")] == ["there"]
+    assert pods.get("here")["status"]["hostIP"] == there.get("there")["status"]["hostIP"]
 
 
 def test_a_credential_of_one_is_refused_by_the_other(embedded: EmbeddedCluster, other: Other, tmp_path: Path) -> None:

@@ -10,11 +10,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Self
+from typing import Self, cast
 
 from harness.clusters.lease import Lease
 from harness.clusters.provider import Cluster
 from harness.errors import ClusterError
+from harness.kube.client import Api
 from harness.kube.kubectl import Kubectl
 from harness.run import Run
 from harness.settings import Settings
@@ -36,6 +37,14 @@ class StandInCluster:
         self.name = folder.name
         self.kubeconfig = folder / "kubeconfig"
         self.kubectl = Kubectl(Path("/bin/false"), self.kubeconfig)
+
+    @property
+    def api(self) -> Api:
+        """It has none."""
+        return cast("Api", None)
+
+    def close(self) -> None:
+        """There is nothing to close."""
 
     def check(self) -> None:
         """It is well."""
@@ -157,7 +166,7 @@ def _prove(cluster: Cluster, _image: str, _labels: Mapping[str, str]) -> str:
     return "proved"
 
 
-def _clear(_kubectl: Kubectl, runs: Collection[str]) -> list[str]:
+def _clear(_api: Api, runs: Collection[str]) -> list[str]:
     _log(f"clear {' '.join(runs)}")
     return []
 
@@ -172,5 +181,5 @@ _module("harness.case", deployed_case=_deployed_case, open_case=_deployed_case, 
 _module("harness.chaoscase", Stage=StandInStage, Chaos=StandInChaos)
 _module("harness.images.catalogue", prober_image=lambda _timeline: _Image("prober:1", Path("/dev/null")))
 _module("harness.probing", prove_policy_on=_prove)
-_module("harness.kube.leftovers", clear=_clear, until_none_is_going=None)
+_module("harness.kube.leftovers", remove=_clear, until_none_is_going=None)
 _module("harness.kube.bundle", collect=_collect)

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from subprocess import PIPE, CompletedProcess, Popen
@@ -32,6 +33,22 @@ class EmbeddedCluster:
 
     def __init__(self, where: Layout) -> None:
         self._layout = where
+        self._api: Api | None = None
+        self._making = threading.Lock()
+
+    @property
+    def api(self) -> Api:
+        """The client that all share, made when it is first asked for."""
+        with self._making:
+            if self._api is None:
+                self._api = Api(self.kubeconfig)
+            return self._api
+
+    def close(self) -> None:
+        """Close its connections."""
+        with self._making:
+            if self._api is not None:
+                self._api.close()
 
     @property
     def name(self) -> str:
@@ -127,8 +144,7 @@ class EmbeddedCluster:
     def restart(self) -> None:
         """Cut the node's power and switch it on; return when its components run and the API server is ready."""
         process.restart(self._layout)
-        with Api(self.kubeconfig) as api:
-            template.wait_for_api(self._layout, api)
+        template.wait_for_api(self._layout, self.api)
 
 
 class EmbeddedProvider:
@@ -166,6 +182,7 @@ class EmbeddedProvider:
         """Clone the template, start it, and wait until it is ready."""
         _require_root()
         where = self._layout(cluster)
+        new = EmbeddedCluster(where)
         modules = _loaded_modules()
         try:
             assets, origin = self._built(timeline)
@@ -173,13 +190,12 @@ class EmbeddedProvider:
                 template.clone(origin, where)
             with timeline.phase("control plane"):
                 process.prepare(where, assets)
-                with Api(where.kubeconfig) as api:
-                    template.wait_for_api(where, api)
-                    template.publish_authority(where, api)
+                template.wait_for_api(where, new.api)
+                template.publish_authority(where, new.api)
                 process.start(where, commands.NODE)
-            new = EmbeddedCluster(where)
             self._make_ready(new, timeline)
         except BaseException as error:
+            new.close()
             try:
                 if isinstance(error, Exception):
                     process.check(where)  # a component that died is what went wrong, whatever failed because of it
