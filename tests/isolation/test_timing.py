@@ -4,7 +4,6 @@ import json
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -67,15 +66,15 @@ def test_newborns_that_leaked_deviate_and_are_named_and_others_conform() -> None
 def test_a_newborn_that_nobody_stops_connects_to_its_end() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=1000) as server:
         port = server.getsockname()[1]
-        with running(NEWBORN, "127.0.0.1", port, 0, 0.3) as newborn:
+        with running(NEWBORN, "127.0.0.1", port, 0, 2.0) as newborn:
             said = json.loads(line(newborn))
 
     assert said["tried"] > 1
-    assert 0.0 < said["last"] <= 0.3
+    assert 0.0 < said["last"] <= 2.0
 
 
 def test_a_newborn_whom_nobody_answers_has_connected_never() -> None:
-    with running(NEWBORN, "127.0.0.1", free_port(), 0, 0.2) as newborn:
+    with running(NEWBORN, "127.0.0.1", free_port(), 0, 1.0) as newborn:
         said = json.loads(line(newborn))
 
     assert said["tried"] > 1
@@ -85,21 +84,22 @@ def test_a_newborn_whom_nobody_answers_has_connected_never() -> None:
 def test_a_newborn_says_how_long_it_got_through() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=1000) as server:
         port = server.getsockname()[1]
-        with running(NEWBORN, "127.0.0.1", port, 0, 1.0) as newborn:
+        with running(NEWBORN, "127.0.0.1", port, 0, 3.0) as newborn:
             server.accept()[0].close()
-            threading.Timer(0.2, server.close).start()
+            server.close()
             said = json.loads(line(newborn))
 
-    assert 0.0 < said["last"] < 0.9
+    assert 0.0 <= said["last"] < 3.0
+    assert said["tried"] > 1
 
 
 def test_a_newborn_can_be_reached_itself() -> None:
     own = free_port()
     with socket.create_server(("127.0.0.1", 0), backlog=1000) as server:
         port = server.getsockname()[1]
-        with running(NEWBORN, "127.0.0.1", port, own, 5) as newborn:
+        with running(NEWBORN, "127.0.0.1", port, own, 60) as newborn:
             server.accept()[0].close()  # it runs
-            with socket.create_connection(("127.0.0.1", own), timeout=5):
+            with socket.create_connection(("127.0.0.1", own), timeout=60):
                 assert newborn.poll() is None
 
 

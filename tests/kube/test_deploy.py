@@ -71,7 +71,7 @@ def test_what_is_applied_is_one_list_with_its_namespace_first(fake: FakeApi, rea
     fake.answers[SPACE] = lambda: body("Namespace") if applied.exists() else None
     fake.answers[SERVICE] = lambda: body("Service") if applied.exists() else None
 
-    done = apply(reached, [folder], {"shop": "harness.dev/shop:4f2a"}, {}, seconds=5)
+    done = apply(reached, [folder], {"shop": "harness.dev/shop:4f2a"}, {}, seconds=60)
 
     assert [one["kind"] for one in json.loads(applied.read_text())["items"]] == ["Namespace", "Service"]
     assert [str(one) for one in done.changes] == ["namespace/shop created", "service/shop created in shop"]
@@ -86,12 +86,12 @@ def test_what_the_harness_did_not_make_is_neither_changed_nor_deleted(
     fake.answers[SERVICE] = body("Service", labels={})
 
     with pytest.raises(UsageError, match="is there already, and the harness did not make it"):
-        apply(reached, [folder], {}, {}, seconds=5)
+        apply(reached, [folder], {}, {}, seconds=60)
     assert not (reached.kubectl.binary.parent / "applied.json").exists()
 
     if stranger == SPACE:
         with pytest.raises(UsageError, match=r"Namespace/shop is there already.*nothing was changed"):
-            destroy(reached, [folder], seconds=5)
+            destroy(reached, [folder], seconds=60)
         assert fake.asked("DELETE") == []
 
 
@@ -101,19 +101,19 @@ def test_a_kind_that_the_cluster_does_not_know_is_refused_with_its_place(
     (folder / "custom.yaml").write_text("apiVersion: example.com/v1\nkind: Thing\nmetadata:\n  name: x\n")
 
     with pytest.raises(ManifestError, match="install its CustomResourceDefinition first"):
-        apply(reached, [folder], {}, {}, seconds=5)
+        apply(reached, [folder], {}, {}, seconds=60)
 
 
 def test_an_image_without_a_tag_is_refused(reached: Reached, folder: Path) -> None:
     with pytest.raises(UsageError, match="has no tag"):
-        apply(reached, [folder], {"shop": "localhost:5000/shop"}, {}, seconds=5)
+        apply(reached, [folder], {"shop": "localhost:5000/shop"}, {}, seconds=60)
 
 
 def test_a_namespace_goes_with_everything_in_it(fake: FakeApi, reached: Reached, folder: Path) -> None:
     goes(fake, SPACE, body("Namespace"))
     goes(fake, SERVICE, body("Service"))
 
-    assert destroy(reached, [folder], seconds=5) == ["namespace/shop deleted"]
+    assert destroy(reached, [folder], seconds=60) == ["namespace/shop deleted"]
     *emptied, last = fake.asked("DELETE")
     assert last == SPACE
     assert f"{SPACE}/pods" in emptied
@@ -124,12 +124,12 @@ def test_what_lies_in_a_namespace_of_others_is_deleted_by_itself(fake: FakeApi, 
     (folder / "shop.yaml").write_text(MANIFESTS.partition("---")[0])
     goes(fake, SERVICE, body("Service"))
 
-    assert destroy(reached, [folder], seconds=5) == ["service/shop deleted in shop"]
+    assert destroy(reached, [folder], seconds=60) == ["service/shop deleted in shop"]
     assert [sent for method, *_, sent in fake.requests if method == "DELETE"] == [{"propagationPolicy": "Foreground"}]
 
 
 def test_nothing_is_deleted_twice(reached: Reached, folder: Path) -> None:
-    assert destroy(reached, [folder], seconds=5) == []
+    assert destroy(reached, [folder], seconds=60) == []
 
 
 def test_a_namespace_that_was_made_again_meanwhile_is_not_waited_for(
@@ -138,7 +138,7 @@ def test_a_namespace_that_was_made_again_meanwhile_is_not_waited_for(
     fake.answers[SPACE] = lambda: body("Namespace", uid="2" if fake.asked("DELETE") else "1")
     fake.answers[f"DELETE {SPACE}"] = {"kind": "Status", "code": 200}
 
-    assert destroy(reached, [folder], seconds=5) == ["namespace/shop deleted"]
+    assert destroy(reached, [folder], seconds=60) == ["namespace/shop deleted"]
 
 
 def test_what_will_not_go_is_told_with_what_holds_it(fake: FakeApi, reached: Reached, folder: Path) -> None:
@@ -163,7 +163,7 @@ def test_the_volumes_of_a_namespace_are_waited_for_and_a_kept_one_is_deleted(
     goes(fake, "/api/v1/persistentvolumes/kept", kept)
     fake.holds("/api/v1/persistentvolumes", "PersistentVolume", kept, volume("other", "bank", "Retain"))
 
-    destroy(reached, [folder], seconds=5)
+    destroy(reached, [folder], seconds=60)
 
     assert fake.asked("DELETE")[-2:] == [SPACE, "/api/v1/persistentvolumes/kept"]
 
