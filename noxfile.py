@@ -168,7 +168,8 @@ class Parts:
         """Run again what failed in the runs of pytest, say how long each part took, and how all went in one line."""
         with self.part("again"):
             judge = ("python", "-m", "harness.report.again", str(self.folder), *self.names)
-            run(self.session, *judge, "--", EMBEDDED, *options)
+            failed = (f"--failed={name}" for name in self.failed if name not in self.names)
+            run(self.session, *judge, *failed, "--", EMBEDDED, *options)
         print(", ".join(self.times), flush=True)
         if self.failed:
             self.session.error(f"not everything passed: {', '.join(self.failed)}")

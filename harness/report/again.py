@@ -1,11 +1,12 @@
 """What failed in the parts of a run is run once more, alone, on a fresh cluster; then the whole run has its verdict.
 
-``python -m harness.report.again FOLDER PART… [-- OPTION…]``: each part is a folder with the report.json of a run of
-pytest, the options are for the one that runs what failed again. Writes
+``python -m harness.report.again FOLDER PART… [--failed NAME] [-- OPTION…]``: each part is a folder with the report.json
+of a run of pytest, ``--failed`` names another part that failed, the options are for the pytest that runs again. Writes
 ``FOLDER/report.json``, and ``FOLDER/totals``, which is also printed: what was flaky, what is red, and last the line
 with the totals. Exit status 1 where the run is red.
 """
 
+import argparse
 import json
 import os
 import subprocess
@@ -29,13 +30,19 @@ FINE = (0, 1)
 def main(arguments: Sequence[str]) -> int:
     """Judge the parts; the exit status."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
-    folder, parts, options = Path(arguments[0]), arguments[1:end], arguments[end + 1 :]
-    reports = {part: _read(folder / part / "report.json") for part in parts}
+    parser = argparse.ArgumentParser(prog="harness.report.again")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("parts", nargs="+")
+    parser.add_argument("--failed", action="append", default=[])
+    asked = parser.parse_args(arguments[:end])
+    folder: Path = asked.folder
+    reports = {part: _read(folder / part / "report.json") for part in asked.parts}
     tests = [test for report in reports.values() for test in _tests(report)]
     found = causes(tests)
-    repeated = _run_again(folder / AGAIN, to_repeat(found), options)
+    repeated = _run_again(folder / AGAIN, to_repeat(found), arguments[end + 1 :])
     verdict = judge(found, repeated)
     incomplete = [line for part, report in reports.items() if (line := _incomplete(part, report))]
+    incomplete += [f"{part} failed" for part in asked.failed]
     verdict = Verdict(verdict.flaky, [*verdict.red, *incomplete])
     excused = {test.id for cause in verdict.flaky for test in cause.tests}
     outcomes: Counter[str] = Counter("passed" if test.id in excused else test.outcome for test in tests)

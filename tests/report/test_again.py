@@ -87,3 +87,10 @@ def test_a_part_that_ran_nothing_or_not_to_its_end_is_red(folder: Path, capfd: p
     told = capfd.readouterr().out.splitlines()
     assert told[:2] == ["tests did not run to its end: pytest ended with status 2", "proofs ran no test"]
     assert told[-1].endswith(" 2 failed, 0 skipped")
+
+
+def test_a_part_that_is_no_run_of_tests_counts_too(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    run("-k", "test_passes and not second")
+
+    assert main(["ci", "tests", "--failed=lint"]) == 1
+    assert capfd.readouterr().out.splitlines() == ["lint failed", "1 passed, 1 failed, 0 skipped"]
