@@ -49,7 +49,13 @@ def make_debian(base: DebianBase, archive: Path, reference: str) -> None:
         # mmdebstrap's chroot needs room that /tmp, often a small tmpfs, may lack; it opens it to the user _apt itself.
         environment = {**os.environ, "TMPDIR": "/var/tmp", "LC_ALL": "C.UTF-8"}  # noqa: S108 -- named with a random part
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=patient(SECONDS), env=environment
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=patient(SECONDS),
+            env=environment,
+            umask=0o022,  # as for every build
         )
         if done.returncode:
             raise BuildError(f"mmdebstrap could not make {base.name}:\n{done.stderr.strip()[-2000:]}")

@@ -138,6 +138,7 @@ def _run(command: Sequence[str], reference: str) -> str:
             check=False,
             timeout=patient(BUILD_SECONDS),
             env=child_environment(),
+            umask=0o022,  # what a build makes is for a container's user to read, whatever the user's own umask
         )
     except subprocess.TimeoutExpired as expired:
         said = expired.stdout.decode(errors="replace") if isinstance(expired.stdout, bytes) else ""

@@ -14,7 +14,9 @@ from harness.kube.psql import Psql
 from .conftest import FakeApi, Reached
 
 POD = "/api/v1/namespaces/shop/pods/db-0"
-STAND_IN = f"""#!{sys.executable}
+STAND_IN = f"""#!/bin/sh
+'''exec' '{sys.executable}' "$0" "$@"
+' '''
 import pathlib, sys, time
 with (pathlib.Path(__file__).parent / "starts").open("a") as starts:
     starts.write("started\\n")

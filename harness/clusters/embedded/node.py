@@ -193,6 +193,7 @@ class Node:
 def main() -> None:
     """Set up, then serve."""
     signal.pthread_sigmask(signal.SIG_SETMASK, [])  # whoever started us may block SIGCHLD, and no end would be seen
+    os.umask(0o022)  # under a stricter one nobody but root could enter a container's root file system
     node = Node(json.loads(Path(sys.argv[1]).read_text()))
     node.boot()
     node.serve()
