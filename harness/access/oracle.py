@@ -9,20 +9,10 @@ from itertools import islice
 
 from harness.access.request import MASTERS, Identity, Request
 from harness.access.rules import Binding, Realm, Role, Rule, Subject
+from harness.reason import Reason
 
 NEAR = 3
 """How many rules that nearly allow a request are told."""
-
-
-@dataclass(frozen=True)
-class Reason:
-    """One part of why: a sentence, and where it is written (``file:line``, or what it is on the cluster)."""
-
-    text: str
-    at: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.text} ({self.at})" if self.at else self.text
 
 
 @dataclass(frozen=True)

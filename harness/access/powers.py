@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from harness.access.oracle import Reason
 from harness.access.request import AUTHENTICATED, Identity, Request
+from harness.reason import Reason
 
 ANYBODY: Final = "anybody"
 """Stands for a user whom no binding names."""

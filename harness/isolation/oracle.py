@@ -11,9 +11,10 @@ from functools import cached_property
 from typing import TypeAlias
 
 from harness.isolation.policy import Direction, Peer, Policy, Port, Rule
-from harness.isolation.verdict import Decision, Reason, Verdict
+from harness.isolation.verdict import Decision, Verdict
 from harness.isolation.world import Destination, External, Node, Pod, Service, ServicePort, Source, World
 from harness.kube.protocol import Protocol
+from harness.reason import Reason
 
 LAST_PORT = 65535
 EVERY_PORT = (1, LAST_PORT)

@@ -8,9 +8,10 @@ from harness.errors import ManifestError
 from harness.isolation.expectations import Actor, Column, Expectations, Expected, Kind
 from harness.isolation.matrix import Cell, Compared, Seen, State
 from harness.isolation.policy import Policy
-from harness.isolation.verdict import Decision, Reason, Verdict
+from harness.isolation.verdict import Decision, Verdict
 from harness.isolation.world import Destination, External, Namespace, Node, Pod, World
 from harness.kube.strict import did_you_mean
+from harness.reason import Reason
 
 Entity: TypeAlias = Pod | Node | External
 Company: TypeAlias = Mapping[str, Sequence[Entity]]

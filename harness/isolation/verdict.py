@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from harness.reason import Reason
+
 
 class Verdict(StrEnum):
     """Allowed, denied, or not said by Kubernetes. ``MIXED`` is a Service whose backends differ, and nothing else."""
@@ -11,17 +13,6 @@ class Verdict(StrEnum):
     DENY = "deny"
     UNDEFINED = "undefined"
     MIXED = "mixed"
-
-
-@dataclass(frozen=True)
-class Reason:
-    """One part of why: a sentence, and where it is written (``file:line``, or ``policy namespace/name``)."""
-
-    text: str
-    at: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.text} ({self.at})" if self.at else self.text
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,13 @@ from harness.isolation.matrix import (
 )
 from harness.isolation.oracle import Oracle
 from harness.isolation.policy import Direction, Policy
-from harness.isolation.verdict import Decision, Reason, Verdict
+from harness.isolation.verdict import Decision, Verdict
 from harness.isolation.world import External, Namespace, Node, Pod, Service, ServicePort, Source, World
 from harness.kube.protocol import Protocol
 from harness.kube.selectors import Selector
 from harness.prober.client import Outcome, Target
 from harness.prober.client import Verdict as Probed
+from harness.reason import Reason
 
 TCP, UDP = Protocol.TCP, Protocol.UDP
 NODE, OTHER_NODE = Node("node1", "192.168.0.1"), Node("node2", "192.168.0.2")

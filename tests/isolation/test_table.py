@@ -23,10 +23,11 @@ from harness.isolation.table import (
     unproved,
     untestable,
 )
-from harness.isolation.verdict import Decision, Reason, Verdict
+from harness.isolation.verdict import Decision, Verdict
 from harness.isolation.world import External, Namespace, Node, Pod, Service, ServicePort, World
 from harness.kube.protocol import Protocol
 from harness.kube.selectors import Selector
+from harness.reason import Reason
 
 TABLE = """\
 actors:
