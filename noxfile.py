@@ -169,10 +169,10 @@ class Parts:
         with self.part("again"):
             judge = ("python", "-m", "harness.report.again", str(self.folder), *self.names)
             failed = (f"--failed={name}" for name in self.failed if name not in self.names)
-            run(self.session, *judge, *failed, "--", EMBEDDED, *options)
+            run(self.session, *judge, *failed, "--", EMBEDDED, *options, *self.session.posargs)
         print(", ".join(self.times), flush=True)
         if self.failed:
-            self.session.error(f"not everything passed: {', '.join(self.failed)}")
+            self.session.error("not everything passed: the lines above say what failed")
 
 
 def begin(session: nox.Session, folder: Path, *drawing: str) -> Parts:
@@ -207,8 +207,8 @@ def full(session: nox.Session) -> None:
     parts.pytest(
         "hurting", "scenarios/chaos", "tests/live", "-p", "no:schemathesis", "-m", "full or not full", *drawing
     )
-    parts.conclude(*drawing)
     session.notify("mutate", [])
+    parts.conclude(*drawing)
 
 
 @nox.session(python=False)

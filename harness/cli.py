@@ -22,6 +22,7 @@ from harness.clusters.provider import Provider
 from harness.errors import HarnessError, UsageError
 from harness.inifile import ini_values
 from harness.kube.kubectl import child_environment
+from harness.kube.wait import be_patient
 from harness.settings import OPTIONS, Settings, add_options, gather
 from harness.timeline import Timeline
 
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             default_name=DEFAULT_NAME,
         )
         settings.provider  # noqa: B018 -- raises NotBuiltYet before anything is changed
+        be_patient(settings.patience)
         return COMMANDS[options.command](_with_default_name(settings), options)
     except UsageError as error:
         return _fail(error, WRONG_USAGE)

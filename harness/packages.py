@@ -114,6 +114,6 @@ def _apt_get(*arguments: str) -> None:
             timeout=patient(APT_SECONDS),
         )
     except subprocess.TimeoutExpired as expired:
-        raise CommandError(command, -9, f"it did not end in {APT_SECONDS} s") from expired
+        raise CommandError(command, -9, f"it did not end in {patient(APT_SECONDS):.0f} s") from expired
     if done.returncode:
         raise CommandError(command, done.returncode, (done.stdout + done.stderr)[-2000:])

@@ -1,6 +1,7 @@
 """The pytest plugin: options, markers and fixtures. Wiring only: what they do lies in the modules that they name."""
 
 import os
+import re
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from _pytest.junitxml import xml_key
 
 from harness.clusters.provider import Cluster
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, PolicyNotEnforced, UsageError
 from harness.kube.wait import be_patient
 from harness.prober.client import Prober
 from harness.proofs import HERE as PROOFS
@@ -41,6 +42,8 @@ MARKERS = {
 """Markers by folder: a test in ``scenarios/<marker>/`` has it, and one in ``tests/live/``."""
 
 PROMISE = "promise: what the system promises; where an assertion of it fails, no second run excuses that"
+TIMED_OUT = "Timeout ("
+"""How the words of pytest-timeout begin where it fails a test."""
 PROMISES = ("promise", "isolation", "access", "chaos")
 """The markers of tests that prove what the system promises."""
 
@@ -139,6 +142,7 @@ def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401 -- the same
     run.phases.extend(Phase(*phase) for phase in output.get("harness_phases", ()))
     run.bundles.extend(Path(folder) for folder in output.get("harness_bundles", ()))
     run.canaries.extend(output.get("harness_canaries", ()))
+    run.left.extend(output.get("harness_left", ()))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -159,16 +163,26 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
     patience = config.stash[SETTINGS].patience
     for item in items:
         if patience != 1 and (timeout := item.get_closest_marker("timeout")):
-            limit = float(timeout.args[0] if timeout.args else timeout.kwargs["timeout"])
-            item.add_marker(pytest.mark.timeout(limit * patience), append=False)
+            item.add_marker(_longer(timeout, patience), append=False)
         if item.get_closest_marker("isolation") and isinstance(item, pytest.Function):
             item.fixturenames.insert(0, "policy_enforced")
-    if "full" in config.option.markexpr:
+    if re.search(r"\bfull\b", config.option.markexpr):
         return
     left_out = [item for item in items if item.get_closest_marker("full")]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+def _longer(timeout: pytest.Mark, patience: float) -> pytest.MarkDecorator:
+    """A marker of pytest-timeout with a longer limit, where it sets one: it may say only how to end a test."""
+    limit, *rest = timeout.args or (None,)
+    options = dict(timeout.kwargs)
+    if isinstance(options.get("timeout"), int | float):
+        options["timeout"] *= patience
+    positional = (limit * patience, *rest) if isinstance(limit, int | float) else timeout.args
+    marker: pytest.MarkDecorator = pytest.mark.timeout(*positional, **options)
+    return marker
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -211,19 +225,25 @@ def _shown(config: pytest.Config) -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
-    """Let go of the cluster when every fixture is torn down, whatever happened."""
+    """Let go of the cluster when every fixture is torn down, whatever happened: what is left behind fails the run."""
     config = session.config
     run = config.stash[RUN]
     try:
         return (yield)
     finally:
-        with _shown(config):
-            run.close()
+        try:
+            with _shown(config):
+                run.close()
+        except Exception as error:  # noqa: BLE001 -- whatever it is: pytest would lose it, and what was left with it
+            run.left.append(f"{type(error).__name__}: {error}")
+        if run.left and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
         output: dict[str, Any] | None = getattr(config, "workeroutput", None)
         if output is not None:
             output["harness_phases"] = [(phase.name, phase.seconds, phase.note) for phase in run.all_phases()]
             output["harness_bundles"] = [str(folder) for folder in run.bundles]
             output["harness_canaries"] = run.canaries
+            output["harness_left"] = run.left
 
 
 @pytest.hookimpl(wrapper=True)
@@ -237,8 +257,7 @@ def pytest_runtest_makereport(
     error = call.excinfo.value
     if isinstance(error, HarnessError) and (call.when != "call" or item.path.parent == PROOFS):
         report.longrepr = f"{type(error).__name__}: {error}"
-    asserted = call.when == "call" and isinstance(error, AssertionError | pytest.fail.Exception)
-    if asserted and any(item.get_closest_marker(marker) for marker in PROMISES):
+    if _is_a_broken_promise(item, str(call.when), error):
         report.user_properties.append(("harness.promise", "broken"))
     run = item.config.stash[RUN]
     if {"cluster", "case"} & set(getattr(item, "fixturenames", ())):
@@ -250,6 +269,18 @@ def pytest_runtest_makereport(
     return report
 
 
+def _is_a_broken_promise(item: pytest.Item, when: str, error: BaseException) -> bool:
+    """Whether an error says that the system does not do what it promises, which no second run excuses.
+
+    What a teardown finds is of all the tests before it, which are not run again: something left behind, an enforcer
+    that died while they believed it. That a test took too long (pytest-timeout fails it) says nothing of the system.
+    """
+    if when == "teardown":
+        return isinstance(error, AssertionError | PolicyNotEnforced)
+    asserted = isinstance(error, AssertionError | pytest.fail.Exception) and not str(error).startswith(TIMED_OUT)
+    return when == "call" and asserted and any(item.get_closest_marker(marker) for marker in PROMISES)
+
+
 def pytest_report_header(config: pytest.Config) -> str:
     """One line: which cluster, which run, where its files go."""
     settings = config.stash[SETTINGS]
@@ -258,8 +289,10 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """The phases of the run, and where its bundles lie."""
+    """The phases of the run, what it left behind, and where its bundles lie."""
     run = config.stash[RUN]
+    for what in run.left:
+        terminalreporter.line(f"LEFT BEHIND: {what}", red=True)
     if phases := run.all_phases():
         terminalreporter.section("harness", sep="-")
         width = max(len(phase.name) for phase in phases)
@@ -279,9 +312,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 def _conclude_isolation(terminalreporter: pytest.TerminalReporter, folder: Path, run: Run) -> None:
     """Write the report on what was seen of isolation, and say in a few lines what it comes to."""
-    from harness.isolation.recording import conclude  # noqa: PLC0415 -- as above
+    from harness.isolation.recording import conclude, matrix_in  # noqa: PLC0415 -- as above
 
     terminalreporter.section("isolation", sep="-")
+    for pieces in matrix_in(folder):
+        for piece in pieces:
+            terminalreporter.write(piece.text, red=piece.differs, bold=piece.differs)
+        terminalreporter.line("")
     settings = run.settings
     about = {"cluster": settings.name, "provider": settings.provider, "run": settings.run_id}
     for line in conclude(folder, about, canary=run.canaries):
@@ -316,6 +353,8 @@ class Recorder:
         try:
             return (yield)
         finally:
+            for what in run.left:
+                self._results.add_left(what)
             if not self._config.option.collectonly:
                 write_report(
                     settings.artifacts / "report.json",
@@ -327,6 +366,7 @@ class Recorder:
                         "provider": settings.provider,
                         "cluster": settings.name,
                         "versions": versions(),
+                        **({"stopped": str(session.shouldfail)} if session.shouldfail else {}),
                     },
                 )
 

@@ -121,7 +121,9 @@ class Options(BaseModel):
     minikube_addons: Words = Field((), description="addons to enable on a minikube cluster")
 
     patience: PositiveFloat = Field(
-        1.0, description="multiplies every deadline, for slow machines: a deadline bounds a hang, it judges nothing"
+        1.0,
+        le=1000,
+        description="multiplies every deadline, for slow machines: a deadline bounds a hang, it judges nothing",
     )
 
     cluster_name: ClusterName | None = Field(

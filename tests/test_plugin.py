@@ -350,14 +350,24 @@ def test_patience_multiplies_every_deadline_that_of_a_test_too(run: pytest.Pytes
         @pytest.mark.timeout(50)
         def test_two(request):
             assert _get_item_settings(request.node).timeout == 150
+
+        @pytest.mark.timeout(timeout=50, method="thread")
+        def test_three(request):
+            assert _get_item_settings(request.node).timeout == 150
+            assert _get_item_settings(request.node).method == "thread"
+
+        @pytest.mark.timeout(method="thread")
+        def test_four(request):
+            assert _get_item_settings(request.node).timeout == 900
         """
     )
-    run.runpytest_subprocess("--patience=3").assert_outcomes(passed=2)
+    run.runpytest_subprocess("--patience=3").assert_outcomes(passed=4)
 
 
 def test_an_assertion_of_a_promise_that_fails_is_told_from_means_that_fail(run: pytest.Pytester) -> None:
     run.makepyfile(
         """
+        import threading
         import pytest
         from harness.errors import ClusterError
 
@@ -365,12 +375,59 @@ def test_an_assertion_of_a_promise_that_fails_is_told_from_means_that_fail(run: 
         def test_promise(): assert False
         def test_says_it_itself(): pytest.fail("no")
         def test_means(): raise ClusterError("gone")
+        @pytest.mark.timeout(0.01)
+        def test_takes_too_long(): threading.Event().wait()
         def test_fine(): pass
         """
     )
-    run.runpytest_subprocess().assert_outcomes(passed=1, failed=3)
-    tests = json.loads((run.path / "artifacts" / "report.json").read_text())["tests"]
-    assert [one["promise_broken"] for one in tests] == [True, True, False, False]
+    run.runpytest_subprocess().assert_outcomes(passed=1, failed=4)
+    assert [one["promise_broken"] for one in report(run)["tests"]] == [True, True, False, False, False]
+
+
+def test_what_a_teardown_finds_is_no_accident_since_the_tests_before_it_are_not_run_again(run: pytest.Pytester) -> None:
+    run.makepyfile(
+        """
+        import pytest
+        from harness.errors import ClusterError, PolicyNotEnforced
+
+        @pytest.fixture
+        def left():
+            yield
+            assert False
+
+        @pytest.fixture
+        def unenforced():
+            yield
+            raise PolicyNotEnforced("it died")
+
+        @pytest.fixture
+        def unreachable():
+            yield
+            raise ClusterError("gone")
+
+        def test_leaves(left): pass
+        def test_believes(unenforced): pass
+        def test_cannot_reach(unreachable): pass
+        """
+    )
+    run.runpytest_subprocess().assert_outcomes(passed=3, errors=3)
+    assert [one["promise_broken"] for one in report(run)["tests"]] == [True, True, False]
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
+def test_a_cluster_that_cannot_be_cleared_away_fails_the_run(
+    run: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("STAND_IN_STAYS", "1")
+    run.makepyfile("def test_one(cluster): pass")
+
+    result = run.runpytest_subprocess(*workers)
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["LEFT BEHIND: ClusterError: cluster harness-* does not go"])
+    left = report(run)["tests"][-1]
+    assert (left["id"], left["outcome"], left["promise_broken"]) == ("the end of the run", "error", True)
+    assert report(run)["exit_status"] == 1
 
 
 def test_history_is_one_run_of_chaos_on_the_case_for_all_who_ask_and_its_stage_is_left_before_the_cluster(

@@ -5,21 +5,15 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from harness.access.resources import Resource
 from harness.errors import ProbeError
-from harness.kube.client import Api, ApiError
-from harness.kube.kubectl import JsonObject
+from harness.kube.client import Api
+from harness.kube.discovery import discover
 from harness.kube.wait import wait_until
-
-KIND: Final = "APIGroupDiscoveryList"
-ACCEPT: Final = f"application/json;g=apidiscovery.k8s.io;v=v2;as={KIND},application/json"
-"""Aggregated discovery (KEP-3352, Kubernetes 1.30): everything in two answers; an older server gives its plain ones."""
-
 
 STARTED_SECONDS: Final = 90.0
 """How long to wait for the server of an aggregated API, which is a pod: on a young cluster it may be starting still."""
@@ -40,10 +34,17 @@ def discovered(api: Api) -> tuple[Resource, ...]:
 
 
 def _all(api: Api) -> tuple[Resource, ...]:
+    served = discover(api)
+    for name, why in served.silent.items():
+        raise ProbeError(
+            f"the aggregated API {name} does not answer ({why}): what may be done with it is unknown. Fix its server, "
+            "or delete its APIService"
+        )
     found: dict[tuple[str, str, str], Resource] = {}
-    for one in _served(api):
+    for one in served.resources:
         if one.verbs:  # not only there to have subresources
-            found.setdefault((one.group, one.name, one.subresource), one)
+            resource = Resource(one.name, one.group, one.subresource, one.verbs, one.namespaced, one.version)
+            found.setdefault((one.group, one.name, one.subresource), resource)
     return tuple(found[key] for key in sorted(found))
 
 
@@ -63,66 +64,6 @@ def shipped(resources: Iterable[Resource]) -> str:
         for one in resources
     ]
     return "[\n" + ",\n".join(lines) + "\n]\n"
-
-
-def _served(api: Api) -> Iterator[Resource]:
-    for root in ("/api", "/apis"):
-        answer = api.get(root, accept=ACCEPT)
-        yield from aggregated(answer) if answer["kind"] == KIND else _plain(api, root, answer)
-
-
-def aggregated(answer: JsonObject) -> Iterator[Resource]:
-    """The resources of one answer of aggregated discovery, preferred versions first. Raises ProbeError for a stale one.
-
-    Source: k8s.io/api/apidiscovery/v2.
-    """
-    for group in answer["items"]:
-        name = group["metadata"].get("name", "")
-        for served in group["versions"]:
-            version = served["version"]
-            if served.get("freshness") == "Stale":
-                raise _silent(f"{name}/{version}", "discovery calls it stale")
-            for one in served.get("resources", ()):
-                whole = Resource(
-                    one["resource"], name, verbs=_verbs(one), namespaced=one["scope"] == "Namespaced", version=version
-                )
-                yield whole
-                for part in one.get("subresources", ()):
-                    yield replace(whole, subresource=part["subresource"], verbs=_verbs(part))
-
-
-def _plain(api: Api, root: str, answer: JsonObject) -> Iterator[Resource]:
-    """The same from a server that only has plain discovery, one answer for each version of each group."""
-    for group, version in _versions(answer):
-        path = f"{root}/{group}/{version}" if group else f"{root}/{version}"
-        try:
-            served = api.get(path)
-        except ApiError as error:
-            raise _silent(f"{group}/{version}", error.output) from error
-        for one in served["resources"]:
-            name, _, subresource = one["name"].partition("/")
-            yield Resource(name, group, subresource, _verbs(one), one["namespaced"], version)
-
-
-def _versions(answer: JsonObject) -> Iterator[tuple[str, str]]:
-    """Groups with their versions of an ``APIVersions`` or an ``APIGroupList``, the preferred version first."""
-    for version in answer.get("versions", ()):
-        yield "", version
-    for group in answer.get("groups", ()):
-        first = group["preferredVersion"]["version"]
-        yield group["name"], first
-        yield from ((group["name"], one["version"]) for one in group["versions"] if one["version"] != first)
-
-
-def _verbs(body: JsonObject) -> tuple[str, ...]:
-    return tuple(sorted(body.get("verbs", ())))
-
-
-def _silent(api: str, why: str) -> ProbeError:
-    return ProbeError(
-        f"the aggregated API {api} does not answer ({why}): what may be done with it is unknown. Mend its server, or "
-        "delete its APIService"
-    )
 
 
 if __name__ == "__main__":

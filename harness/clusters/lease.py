@@ -17,7 +17,7 @@ class Lease:
     """The lease of the cluster whose state lies in ``folder``. Making one touches nothing."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = folder / "lease"
+        self.file = folder / "lease"
         self._kept = folder / "kept"
 
     def open(self) -> int:
@@ -25,7 +25,7 @@ class Lease:
 
         Raises FileNotFoundError where there is no folder: looking at a lease must not bring one back.
         """
-        return os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     @contextmanager
     def hold(self) -> Iterator[bool]:
@@ -34,7 +34,7 @@ class Lease:
         Yields whether the cluster's folder is still the one whose lease is held: False means that the cluster was torn
         down while we waited, so the caller must begin anew.
         """
-        self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = self.open()
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -71,7 +71,7 @@ class Lease:
 
     def held(self) -> bool:
         """Whether anybody holds it, this process included."""
-        if not self._file.exists():
+        if not self.file.exists():
             return False
         with self.alone() as free:
             return not free
@@ -105,7 +105,7 @@ class Lease:
     @property
     def since(self) -> float:
         """When the lease was made, in Unix seconds; now where there is none."""
-        return self._file.stat().st_mtime if self._file.exists() else time.time()
+        return self.file.stat().st_mtime if self.file.exists() else time.time()
 
     def keep(self) -> None:
         """Let the cluster stay when nobody uses it."""
@@ -118,7 +118,7 @@ class Lease:
     def _is_current(self, descriptor: int) -> bool:
         ours = os.fstat(descriptor)
         try:
-            there = self._file.stat()
+            there = self.file.stat()
         except FileNotFoundError:
             return False
         return (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)

@@ -68,7 +68,7 @@ def alone_with(paths: Paths, name: str, timeline: Timeline) -> Iterator[None]:
         try:
             lock.acquire(timeout=patient(LOCK_SECONDS))
         except Timeout:
-            raise WaitTimeout(f"the process that holds {file}", LOCK_SECONDS) from None
+            raise WaitTimeout(f"the process that holds {file}", patient(LOCK_SECONDS)) from None
     try:
         yield
     finally:
@@ -99,6 +99,7 @@ def acquire(settings: Settings, timeline: Timeline, provider: Provider) -> Itera
             if cluster is None:
                 _refuse_remains(settings)
                 cluster = _create(provider, settings, timeline, lease, holding)
+            holding.callback(cluster.close)
             runs = Runs(settings.paths.cluster(settings.name))
             if not created:
                 _clear(runs, settings.run_id, cluster, timeline)
@@ -108,7 +109,6 @@ def acquire(settings: Settings, timeline: Timeline, provider: Provider) -> Itera
         try:
             yield Held(cluster, created)
         finally:
-            cluster.close()
             holding.close()
             leave(settings, timeline, provider)
 

@@ -33,7 +33,7 @@ SECONDS = 60.0
 """Deadline of each phase."""
 LATE_CHECK = "poststarthook/apiservice-discovery-controller"
 """A check of the API server that first tries for 2 s to reach metrics-server, which needs a node to run on."""
-CANARY_SECONDS = 15.0
+CANARY_SECONDS = 60.0
 """Deadline for a policy to be enforced, and to be lifted."""
 CONNECT_SECONDS = 0.1
 """How long one connect of the canary may take before it counts as denied."""

@@ -14,7 +14,7 @@ from harness.clusters.provider import Cluster, ExternalPeer
 from harness.isolation.marker import Marker, marker_world
 from harness.isolation.matrix import Cell
 from harness.isolation.observe import Observer, Settled
-from harness.isolation.snapshot import node_of
+from harness.isolation.snapshot import Others, node_of, others_on
 from harness.isolation.stage import PORTS, Stage
 from harness.isolation.world import ContainerPort, External, Namespace, Node, Pod, World
 from harness.kube.protocol import Protocol
@@ -22,7 +22,7 @@ from harness.prober.client import Outcome, Prober, Target
 from harness.prober.outside import outside_prober
 from harness.prober.pod import CONTAINER
 
-AGREE_SECONDS = 10.0
+AGREE_SECONDS = 60.0
 """How long cells may disagree after the marker has passed."""
 
 
@@ -41,9 +41,11 @@ class Lab:
         self._greeting: set[str] = set()
         self._made: list[World] = []
         self._guests: list[tuple[World, World]] = []
+        self._others = Others()
 
     def __enter__(self) -> Self:
         try:
+            self.find_foreign()
             nodes = tuple(node_of(one) for one in self.api.items("/api/v1/nodes"))
             hosts = World(
                 (Namespace(f"{self.name}-host"),),
@@ -140,14 +142,23 @@ class Lab:
     def observer(
         self, world: World, untested: Mapping[str, str] | None = None, failed: Mapping[str, str] | None = None
     ) -> Observer:
-        """Eyes for a world: the probers that there are. ``untested`` and ``failed`` say why some sources have none."""
-        return Observer(world, self.probers, self._greeting, untested, failed)
+        """Eyes for a world: the probers that there are. ``untested`` and ``failed`` say why some sources have none.
+
+        The policies of other APIs that are on the cluster are added to the world.
+        """
+        here = replace(world, foreign=(*world.foreign, *self._others.policies))
+        return Observer(here, self.probers, self._greeting, untested, failed)
+
+    def find_foreign(self) -> None:
+        """Look once more which policies of other APIs there are: other tests may have made some, or others have."""
+        self._others = others_on(self.api)
 
     @property
-    def note(self) -> str:
-        """Which protocols are asked for here: of what this kernel lacks, nothing is proved."""
+    def notes(self) -> list[str]:
+        """What limits all proofs on this cluster: protocols that its kernel lacks, and policies that have no model."""
         lacking = ", ".join(one for one in Protocol if one not in self.protocols)
-        return f"protocols: {', '.join(self.protocols)}" + (f" (this kernel has no {lacking})" if lacking else "")
+        spoken = f"protocols: {', '.join(self.protocols)}" + (f" (this kernel has no {lacking})" if lacking else "")
+        return [spoken, *self._others.notes]
 
     @property
     def reopened(self) -> list[str]:

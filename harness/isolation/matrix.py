@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from harness.isolation.foreign import undecided
 from harness.isolation.oracle import Oracle
 from harness.isolation.verdict import Decision, Verdict
 from harness.isolation.world import Destination, External, Node, Pod, Service, Source, World
@@ -92,11 +93,17 @@ class Compared:
 
 
 def compare(oracle: Oracle, seen: Mapping[Cell, Seen]) -> list[Compared]:
-    """Each cell that was seen beside what the oracle says of it, or of the backend that answered where they differ."""
+    """Each cell that was seen beside what the oracle says of it, or of the backend that answered where they differ.
+
+    Where a policy that the oracle does not know may decide, nothing is expected.
+    """
     return [Compared(cell, _expected(oracle, cell, one), one) for cell, one in seen.items()]
 
 
 def _expected(oracle: Oracle, cell: Cell, seen: Seen) -> Decision:
+    unknown = undecided(oracle.world, cell.source, cell.destination, cell.port)
+    if unknown:
+        return unknown
     decision = oracle.verdict(cell.source, cell.destination, cell.port, cell.protocol)
     if decision.verdict is Verdict.MIXED and seen.pod:
         for backend, port in answering(oracle.world, cell):

@@ -23,6 +23,7 @@ from harness.isolation.stage import PORTS
 from harness.isolation.verdict import Verdict
 from harness.isolation.world import Pod, Source, World
 from harness.kube.protocol import Protocol
+from harness.kube.wait import patient
 from harness.prober.client import Prober, Target, probe_all
 from harness.prober.client import Verdict as Probed
 
@@ -124,12 +125,16 @@ class Observer:
         found = {place: controls_of(self.world, cell, self._probed) for place, cell in places.items()}
         return {cell: found[cell.destination.id, cell.port, cell.protocol] for cell in cells}
 
-    def settle(self, cells: Sequence[Cell], seconds: float) -> Settled:
-        """Look until one full round agrees with the oracle, or the time is over. Only what disagrees is asked again."""
-        began = time.monotonic()
+    def settle(self, cells: Sequence[Cell], seconds: float, wanted: Mapping[Cell, State] | None = None) -> Settled:
+        """Look until one full round agrees with the oracle, or the time is over. Only what disagrees is asked again.
+
+        Of cells on which the oracle says nothing, it is what is ``wanted`` that they are to agree with, where that is
+        given: or the first look would count, however slow the machine.
+        """
+        began, seconds = time.monotonic(), patient(seconds)
         silence, rounds = max(SILENCE_SECONDS, CELL_SECONDS * len(cells)), 1
         latest = self.look(cells, silence)
-        wrong = self._wrong(latest)
+        wrong = self._wrong(latest, wanted or {})
         asked_again: dict[Cell, None] = {}
         while wrong and time.monotonic() - began < seconds:
             silence = min(LONGEST_SILENCE, 2 * silence)
@@ -137,15 +142,20 @@ class Observer:
             again = self.look(wrong, silence)
             rounds += 1
             latest.update(again)
-            wrong = self._wrong(again)
+            wrong = self._wrong(again, wanted or {})
             if not wrong:
                 latest = self.look(cells, silence)
                 rounds += 1
-                wrong = self._wrong(latest)
+                wrong = self._wrong(latest, wanted or {})
         return Settled(compare(self.oracle, latest), time.monotonic() - began, rounds, list(asked_again))
 
-    def _wrong(self, seen: Mapping[Cell, Seen]) -> list[Cell]:
-        return [one.cell for one in compare(self.oracle, seen) if one.standing in WRONG]
+    def _wrong(self, seen: Mapping[Cell, Seen], wanted: Mapping[Cell, State]) -> list[Cell]:
+        return [
+            one.cell
+            for one in compare(self.oracle, seen)
+            if one.standing in WRONG
+            or (one.standing is Standing.UNDEFINED and one.seen.state is not wanted.get(one.cell, one.seen.state))
+        ]
 
     def _target(self, asked: Cell | Control) -> Target:
         """What to ask for: a foreign listener on port 53 in its own language."""

@@ -10,6 +10,7 @@ from typing import Final
 from harness.errors import ClusterError
 from harness.isolation import snapshot
 from harness.isolation.cells import breakpoints
+from harness.isolation.foreign import split
 from harness.isolation.lab import Lab
 from harness.isolation.matrix import Cell
 from harness.isolation.stage import PORTS
@@ -45,7 +46,12 @@ class Own:
 
 def of_manifests(manifests: Sequence[Manifest]) -> Own:
     """A user's manifests as a world, with stand-ins where they hold policies alone. Raises ManifestError."""
-    return Own(*with_stand_ins(world_of(manifests)))
+    plain, foreign = split(manifests)
+    world, notes = with_stand_ins(world_of(plain))
+    told = [
+        f"{one.what} ({one.at}) has no model, and is not applied: what it may decide is undefined" for one in foreign
+    ]
+    return Own(replace(world, foreign=foreign), (*notes, *told))
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,7 @@ class Staged:
 def stage(lab: Lab, own: Own) -> Staged:
     """Find the user's pods, and make what is missing: namespaces, stand-ins, Services, policies; and a stranger."""
     until_none_is_going(lab.api, own.namespaces)
+    lab.find_foreign()
     now = snapshot.take(lab.api, own.written.policies, lab.bare.externals)
     running = {workload.id: _pods_of(workload, now) for workload in own.written.pods}
     missing = [workload for workload in own.written.pods if not running[workload.id]]
@@ -91,7 +98,7 @@ def stage(lab: Lab, own: Own) -> Staged:
     owned = {one.id for one in own.written.services}
     _refuse_gaps(playing, owned, after)
     return Staged(
-        as_written(after, own.written.policies, own.namespaces),
+        replace(as_written(after, own.written.policies, own.namespaces), foreign=own.written.foreign),
         tuple(pod for pod in after.pods if pod.id in mine),
         tuple(one for one in after.services if one.id in owned),
         next(pod for pod in after.pods if pod.id == stranger.id),

@@ -86,6 +86,7 @@ def prove_table(
     the drift speaks of. Raises ManifestError for an actor that nobody plays, and a cell that asks for nothing.
     """
     refuse_nowhere(expectations, snapshot.take(lab.api))
+    lab.find_foreign()
     stand_ins = _stand_ins(lab, expectations)
     world = snapshot.take(lab.api, written, lab.bare.externals)
     intended = as_written(world, written, namespaces)
@@ -94,7 +95,8 @@ def prove_table(
     left = unasked(expectations, intended, players, pairs)
     sources = {cell.source.id: cell.source for _, cell in pairs}
     observer = observer_of(lab, intended, sources, allow_ephemeral=allow_ephemeral)
-    settled = observer.settle(list(dict.fromkeys(cell for _, cell in pairs)), AGREE_SECONDS)
+    wanted = {cell: State.ALLOWED if expected.allowed else State.DENIED for expected, cell in pairs}
+    settled = observer.settle(list(wanted), AGREE_SECONDS, wanted)
     judged = judge(pairs, settled.compared) + [untestable(one, players) for one in left]
     return Proof(judged, settled, drift(world, written, namespaces, homes))
 

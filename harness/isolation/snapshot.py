@@ -1,16 +1,23 @@
 """A running cluster as a world: its namespaces, pods, Services, nodes and policies as they are now."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
+from harness.isolation.foreign import foreign_of, is_foreign
 from harness.isolation.parse import policy_of_object
 from harness.isolation.policy import Policy
-from harness.isolation.world import ContainerPort, External, Namespace, Node, Pod, Service, ServicePort, World
-from harness.kube.client import Api
+from harness.isolation.world import ContainerPort, External, Foreign, Namespace, Node, Pod, Service, ServicePort, World
+from harness.kube.client import Api, ApiError
+from harness.kube.discovery import discover
+from harness.kube.fields import of_object
 from harness.kube.kubectl import JsonObject
 from harness.kube.protocol import Protocol
 
 _HEADLESS: Final = ("None", "", None)
+_FORBIDDEN: Final = 403
+_TOLD: Final = 5
+"""How many policies of other APIs are named."""
 
 
 def take(api: Api, written: Iterable[Policy] = (), externals: Iterable[External] = ()) -> World:
@@ -37,6 +44,47 @@ def take(api: Api, written: Iterable[Policy] = (), externals: Iterable[External]
         tuple(node_of(body) for body in api.items("/api/v1/nodes")),
         tuple(externals),
     )
+
+
+@dataclass(frozen=True)
+class Others:
+    """The policies of other APIs on a cluster, and what could not be found out about them, in sentences."""
+
+    policies: tuple[Foreign, ...] = ()
+    unread: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """What there is to tell of them."""
+        names = [one.what for one in self.policies[:_TOLD]]
+        more = len(self.policies) - len(names)
+        listed = ", ".join(names) + (f" and {more} more" if more else "")
+        told = [f"policies that have no model: {listed}. What they may decide is undefined"] if names else []
+        return [*told, *self.unread]
+
+
+def others_on(api: Api) -> Others:
+    """Find the policies of other APIs that a cluster has, by its own discovery. Raises ApiError.
+
+    Those that the user may not list may be there: that is told, and where they decide, the proofs say that the cluster
+    deviates.
+    """
+    served = discover(api)
+    kinds = [one for one in served.resources if not one.subresource and is_foreign(one.group, one.kind)]
+    first = {(one.group, one.name): one for one in reversed(kinds)}  # of the preferred version
+    found: list[Foreign | None] = []
+    unread = [f"whether the API {one} has policies is unknown: {why}" for one, why in served.silent.items()]
+    for one in first.values():
+        try:
+            bodies = api.items(one.path)
+        except ApiError as error:
+            if error.status != _FORBIDDEN:
+                raise
+            unread.append(f"policies of kind {one.kind}.{one.group} are unknown: {error.output}")
+            continue
+        named = {"apiVersion": f"{one.group}/{one.version}", "kind": one.kind}
+        found += [foreign_of(of_object({**body, **named}, f"{one.path} on the cluster")) for body in bodies]
+    return Others(tuple(filter(None, found)), tuple(unread))
 
 
 def _as_written(policy: Policy, file: Policy | None) -> Policy:

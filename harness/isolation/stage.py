@@ -32,6 +32,8 @@ _NAMESPACES: Final = "/api/v1/namespaces"
 _START_SECONDS: Final = 120.0
 _GONE_SECONDS: Final = 60.0
 _FORBIDDEN: Final = 403
+_REFUSED: Final = (400, 403, 422)
+"""What quotas, limits, Pod Security and other admission answer, with the rule in their words."""
 _NOT_YET: Final = ("service account", "being terminated")
 """What admission says of a pod in a namespace that was just made: its ServiceAccount follows it by some milliseconds,
 and for as long an API server may take it for its predecessor of the same name."""
@@ -143,10 +145,14 @@ class Stage:
             try:
                 return self.api.post(_PODS.format(pod.namespace), body)
             except ApiError as error:
-                if error.status != _FORBIDDEN or not any(words in error.output for words in _NOT_YET):
-                    raise
-                refused.append(error)
-                return None
+                if error.status == _FORBIDDEN and any(words in error.output for words in _NOT_YET):
+                    refused.append(error)
+                    return None
+                if error.status in _REFUSED:
+                    raise ClusterError(
+                        f"the cluster does not take pod {pod.id}, which the proof would probe from: {error.output}"
+                    ) from error
+                raise
 
         return lambda: wait_until(
             f"pod {pod.id} to be admitted",

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from harness.isolation.policy import NAME_LABEL, Policy
 from harness.kube.protocol import Protocol
+from harness.kube.selectors import Selector
 
 
 @dataclass(frozen=True)
@@ -107,13 +108,39 @@ class External:
         return f"outside {self.address}"
 
 
+@dataclass(frozen=True)
+class Foreign:
+    """A policy of another API than NetworkPolicy, which no model knows: it may decide all that its pods do.
+
+    These are the pods of ``namespace`` (empty: of every namespace), of those as far as they are selected by
+    ``namespaces`` and ``pods``, where they can be told. ``what`` names it; ``at`` is where it is written.
+    """
+
+    what: str
+    namespace: str = ""
+    namespaces: Selector | None = None
+    pods: Selector | None = None
+    at: str = ""
+
+    def may_mean(self, pod: Pod, namespace_labels: Mapping[str, str]) -> bool:
+        """Whether a pod, in a namespace with these labels, may be one of its own."""
+        return (
+            self.namespace in ("", pod.namespace)
+            and (self.namespaces is None or self.namespaces.matches(namespace_labels))
+            and (self.pods is None or self.pods.matches(pod.labels))
+        )
+
+
 Source: TypeAlias = Pod | Node | External
 Destination: TypeAlias = Pod | Service | Node | External
 
 
 @dataclass(frozen=True)
 class World:
-    """Everything that a verdict depends on. Each pod's and policy's namespace must be one of ``namespaces``."""
+    """Everything that a verdict depends on. Each pod's and policy's namespace must be one of ``namespaces``.
+
+    ``foreign`` is what the models know nothing of.
+    """
 
     namespaces: tuple[Namespace, ...] = ()
     pods: tuple[Pod, ...] = ()
@@ -121,6 +148,7 @@ class World:
     services: tuple[Service, ...] = ()
     nodes: tuple[Node, ...] = ()
     externals: tuple[External, ...] = ()
+    foreign: tuple[Foreign, ...] = ()
 
     def __post_init__(self) -> None:
         known = {namespace.name for namespace in self.namespaces}

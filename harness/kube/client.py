@@ -237,9 +237,9 @@ class Api:
                 headers=headers,
                 timeout=urllib3.Timeout(connect=min(seconds, patient(_CONNECT_SECONDS)), read=seconds),
                 # A kept connection that the server has closed meanwhile is found out by using it: only what is safe to
-                # repeat is sent again, once. A server that has no time (429 with Retry-After, as when the storage
-                # of a new kind is being made) is asked again when it says, as client-go does it; an eviction, which 429
-                # forbids, is not.
+                # repeat is sent again, once. A server that has no time (429 with Retry-After, as when the storage of a
+                # new kind is being made) is asked again when it says, as client-go does it: but what urllib3 takes for
+                # safe to repeat alone, so no POST, and with that no eviction, which 429 forbids.
                 retries=urllib3.Retry(
                     _AGAIN, connect=0, read=1 if method == "GET" else 0, redirect=0, other=0, raise_on_status=False
                 ),

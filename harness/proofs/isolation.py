@@ -43,7 +43,7 @@ def written(settings: Settings, cluster: Cluster, alone_in: Callable[[Iterable[s
 def staged(lab: Lab, written: Own, records: Records) -> Iterator[Staged]:
     """The user's world on the cluster."""
     made = own.stage(lab, written)
-    records.notes([lab.note, *written.notes])
+    records.notes([*lab.notes, *written.notes])
     if made.stand_ins:
         records.notes([f"stand-ins, for workloads that do not run: {', '.join(made.stand_ins)}"])
     yield made
@@ -89,6 +89,7 @@ def test_everybody_reaches_whom_the_table_allows_and_nobody_else(
         allow_ephemeral=may_attach(settings),
         homes=written.written.namespaces,
     )
+    records.matrix(str(file), proof.judged)
     records.notes([f"the table: {proof.counts}"])
     if wrong := [*proof.broken, *proof.drift]:
         pytest.fail(lines(wrong), pytrace=False)

@@ -1,7 +1,8 @@
 """What failed in the parts of a run is run once more, alone, on a fresh cluster; then the whole run has its verdict.
 
 ``python -m harness.report.again FOLDER PART… [--failed NAME] [-- OPTION…]``: each part is a folder with the report.json
-of a run of pytest, ``--failed`` names another part that failed, the options are for the pytest that runs again. Writes
+of a run of pytest, ``--failed`` names another part that failed, the options are those of the first run: the harness's
+own and Hypothesis's are for the pytest that runs again, too, and others (``-k``, ``-x``) are not. Writes
 ``FOLDER/report.json``, and ``FOLDER/totals``, which is also printed: what was flaky, what is red, and last the line
 with the totals. Exit status 1 where the run is red.
 """
@@ -9,6 +10,7 @@ with the totals. Exit status 1 where the run is red.
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,11 +22,14 @@ from typing import Any
 
 from harness.report.flaky import Verdict, causes, judge, to_repeat
 from harness.report.results import TestResult, write_whole
+from harness.settings import OPTIONS
 
 AGAIN = "again"
 _OF_THE_FIRST = ("HARNESS_RUN_ID", "HARNESS_CLUSTER_NAME")
 FINE = (0, 1)
 """The exit statuses of a pytest that ran its tests to the end."""
+INTERRUPT_SECONDS = 30.0
+"""What a run that is interrupted has to let go of its cluster; then it is killed, and the supervisor sees to that."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -77,21 +82,56 @@ def _incomplete(part: str, report: Mapping[str, Any]) -> str:
     if not report.get("tests"):
         return f"{part} ran no test"
     status = report["exit_status"]
-    return "" if status in FINE else f"{part} did not run to its end: pytest ended with status {status}"
+    if status not in FINE:
+        return f"{part} did not run to its end: pytest ended with status {status}"
+    return f"{part} did not run to its end: {report['stopped']}" if report.get("stopped") else ""
 
 
 def _run_again(folder: Path, ids: Sequence[str], options: Sequence[str]) -> dict[str, TestResult]:
     """Run tests in one process of their own, whose cluster is its own; what became of them, by their ids."""
+    shutil.rmtree(folder, ignore_errors=True)  # what an earlier run found out excuses nothing of this one
     if not ids:
         return {}
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as chosen:
         chosen.write("\n".join(ids))
         chosen.flush()
-        command = [sys.executable, "-m", "pytest", "-p", "no:xdist", *options]
+        command = [sys.executable, "-m", "pytest", "-p", "no:xdist", *passed_on(options)]
         command += [f"--artifacts={folder}", "-m", "full or not full", f"@{chosen.name}"]
         ours = {name: value for name, value in os.environ.items() if name not in _OF_THE_FIRST}
-        subprocess.run(command, check=False, env=ours)
+        _to_its_end(command, ours)
     return {test.id: test for test in _tests(_read(folder / "report.json"))}
+
+
+def passed_on(options: Sequence[str]) -> list[str]:
+    """Those of pytest's options that say how a test is run, not which: a second run has them, too."""
+    ours = {option.flag: option.is_flag for option in OPTIONS}
+    kept: list[str] = []
+    left = list(options)
+    while left:
+        option = left.pop(0)
+        flag, given, _ = option.partition("=")
+        if flag.startswith("--hypothesis-"):
+            kept.append(option)
+        elif flag in ours:
+            kept.append(option)
+            if not (given or ours[flag]) and left:
+                kept.append(left.pop(0))
+        elif flag == "-p" and left:
+            kept += [option, left.pop(0)]
+    return kept
+
+
+def _to_its_end(command: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Run a program. Ctrl-C, which it gets as well, gives it time to end; ``subprocess.run`` would kill it at once."""
+    with subprocess.Popen(command, env=environment) as running:
+        try:
+            running.wait()
+        except KeyboardInterrupt:
+            try:
+                running.wait(INTERRUPT_SECONDS)
+            except subprocess.TimeoutExpired:
+                running.kill()
+            raise
 
 
 def _totals(outcomes: Mapping[str, int], incomplete: int) -> str:

@@ -75,10 +75,12 @@ def judge(found: Collection[Cause], again: Mapping[str, TestResult]) -> Verdict:
     for cause in found:
         if cause.is_broken_promise:
             red.append(_said("BROKEN PROMISE", cause))
-        elif all(test.id in again and again[test.id].outcome not in BROKEN for test in cause.tests):
+        elif all(test.id in again and again[test.id].outcome == "passed" for test in cause.tests):
             flaky.append(cause)
         else:
-            failed_again = [again[test.id] for test in cause.tests if test.id in again]
+            failed_again = [
+                again[one.id] for one in cause.tests if one.id in again and again[one.id].outcome != "passed"
+            ]
             second = f"; again: {_first_line(failed_again[0])}" if failed_again else ""
             red.append(_said("FAILED", cause) + second)
     return Verdict(flaky, red)

@@ -15,6 +15,9 @@ import pytest
 
 from harness.timeline import Phase
 
+LEFT = "the end of the run"
+"""Stands for a test that finds what is left behind."""
+
 Outcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed"]
 
 
@@ -58,6 +61,10 @@ class Results:
     def add_collection_error(self, file: str, reason: str) -> None:
         """Take in a file that could not be collected."""
         self.tests[file] = TestResult(file, "error", reason=reason)
+
+    def add_left(self, what: str) -> None:
+        """Take in what the end of the run could not clear away: no second run excuses that."""
+        self.tests[LEFT] = TestResult(LEFT, "error", reason=what, promise_broken=True)
 
     def totals(self) -> dict[str, int]:
         """How many tests had each outcome."""

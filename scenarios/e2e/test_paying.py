@@ -2,12 +2,14 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from itertools import count
 from threading import Barrier
 from typing import Any
 
 import pytest
 
 from harness.case import Case
+from harness.kube.wait import wait_until
 
 pytestmark = [pytest.mark.promise, pytest.mark.xdist_group("case")]
 
@@ -99,23 +101,34 @@ def test_a_thousand_added_invoices_are_paid_in_one_call(books: Case) -> None:
 
 
 def test_two_callers_at_once_pay_each_invoice_once(books: Case) -> None:
-    books.sql(
-        "invoice-db",
-        "INSERT INTO invoices (invoice_id, value, currency) SELECT 'T' || n, n, 'EUR' FROM generate_series(1, 500) n",
-    )
+    rounds = count(1)
+
+    def both_had_something_to_pay() -> bool:
+        number = next(rounds)
+        books.sql(
+            "invoice-db",
+            "INSERT INTO invoices (invoice_id, value, currency) "  # noqa: S608 -- a number
+            f"SELECT 'T{number}-' || n, n, 'EUR' FROM generate_series(1, 500) n",
+        )
+        first, second = called_by_two(books)
+        assert first["failed"] == second["failed"] == []
+        assert_the_books_balance(books, 3 + 500 * number)
+        return bool(first["paid"] and second["paid"])
+
+    # Who comes too late on a busy machine finds nothing to pay: then they do it again.
+    wait_until("two callers to pay at the same time", both_had_something_to_pay, seconds=60)
+
+
+def called_by_two(books: Case) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The answers to two calls that pay all, made at once."""
     together = Barrier(2)
 
     def call(_caller: int) -> dict[str, Any]:
         client = books.client()
-        together.wait(timeout=10)
+        together.wait(timeout=60)
         body: dict[str, Any] = client.post("/invoices/pay", timeout=60).json()
         return body
 
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(call, range(2))
-
-    assert first["paid"], "the callers did not overlap: the first had nothing to pay"
-    assert second["paid"], "the callers did not overlap: the second had nothing to pay"
-    assert first["failed"] == second["failed"] == []
-    assert set(first["paid"]) | set(second["paid"]) == {invoice["invoice_id"] for invoice in books.invoices()}
-    assert_the_books_balance(books, 503)
+    return first, second

@@ -14,7 +14,7 @@ from harness.kube.kubectl import JsonObject
 from harness.kube.wait import wait_until
 from scenarios.copies import copy_of, ingress_for, service_for
 
-pytestmark = pytest.mark.xdist_group("case")
+pytestmark = [pytest.mark.promise, pytest.mark.xdist_group("case")]
 
 PROVIDER = ("--namespace", "payments")
 SELECTED = "app.kubernetes.io/name=payment-provider,app.kubernetes.io/component=app"
@@ -38,7 +38,7 @@ def reasons(answer: requests.Response) -> dict[str, str]:
 
 def pays_all(case: Case) -> bool:
     """Pay; whether all is paid. A pod of the provider that has just come back may still be unknown here and there."""
-    case.http.post("/invoices/pay", timeout=30)
+    case.http.post("/invoices/pay", timeout=60)
     return not unpaid(case)
 
 
@@ -91,7 +91,7 @@ def provider_gone(case: Case) -> Iterator[None]:
     kubectl.apply(stand_in(case.prober_image))
     kubectl.run("scale", "deployment/payment-provider", *PROVIDER, "--replicas=0")
     try:
-        kubectl.run("wait", *pods, "--for=delete", "--timeout=30s")
+        kubectl.run("wait", *pods, "--for=delete", "--timeout=60s")
         yield
     finally:
         kubectl.run("scale", "deployment/payment-provider", *PROVIDER, "--replicas=3")
@@ -101,7 +101,7 @@ def provider_gone(case: Case) -> Iterator[None]:
 
 def reasons_of_the_stand_in(case: Case) -> dict[str, str] | None:
     """Why each invoice was not paid, once it is the stand-in that is asked; None before."""
-    seen = reasons(case.http.post("/invoices/pay", timeout=30))
+    seen = reasons(case.http.post("/invoices/pay", timeout=60))
     return seen if seen.keys() == EVERY_INVOICE and "out of order" in seen["error-1"] else None
 
 
@@ -128,14 +128,14 @@ def story(case: Case) -> Story:
     )
 
     with provider_gone(case):
-        down = reasons(case.http.post("/invoices/pay", timeout=30))
-        kubectl.run("wait", *PROVIDER, "--for=condition=Ready", "pod/stand-in", "--timeout=30s")
+        down = reasons(case.http.post("/invoices/pay", timeout=60))
+        kubectl.run("wait", *PROVIDER, "--for=condition=Ready", "pod/stand-in", "--timeout=60s")
         kubectl.run("label", *PROVIDER, "pod/stand-in", "app.kubernetes.io/component=app", "--overwrite")
         misbehaved = wait_until(
-            "the stand-in to be the provider for every invoice", lambda: reasons_of_the_stand_in(case), seconds=30
+            "the stand-in to be the provider for every invoice", lambda: reasons_of_the_stand_in(case), seconds=60
         )
         left_unpaid = unpaid(case)
-    wait_until("a later call to pay them all", lambda: pays_all(case), seconds=30)
+    wait_until("a later call to pay them all", lambda: pays_all(case), seconds=60)
     return Story(
         down,
         misbehaved,
@@ -191,11 +191,11 @@ def astray(case: Case) -> Iterator[dict[str, str]]:
     kubectl.apply(*made)
     try:
         name = pod["metadata"]["name"]
-        kubectl.run("wait", "--namespace", "invoice", "--for=condition=Ready", f"pod/{name}", "--timeout=30s")
+        kubectl.run("wait", "--namespace", "invoice", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
         wait_until(
             "the Ingress to lead to the copy with the wrong provider URL",
             lambda: case.http.get("/invoices", headers={"Host": host}).status_code == 200,
-            seconds=15,
+            seconds=60,
         )
         yield {"Host": host}
     finally:
@@ -206,7 +206,7 @@ def astray(case: Case) -> Iterator[dict[str, str]]:
 def test_a_wrong_provider_url_gives_a_clear_answer_and_loses_nothing(books: Case, astray: dict[str, str]) -> None:
     before = books.invoices()
 
-    failures = reasons(books.http.post("/invoices/pay", headers=astray, timeout=30))
+    failures = reasons(books.http.post("/invoices/pay", headers=astray, timeout=60))
 
     assert failures.keys() == {"I1", "I2", "I3"}
     assert all("payment-provider.nowhere" in reason for reason in failures.values()), failures

@@ -37,7 +37,7 @@ def twin(case: Case, module_namespace: str) -> Twin:
     host = f"{module_namespace}.local"
     kubectl.apply(pod, service, ingress_for(service, host))
     name = pod["metadata"]["name"]
-    kubectl.run("wait", "--namespace", module_namespace, "--for=condition=Ready", f"pod/{name}", "--timeout=30s")
+    kubectl.run("wait", "--namespace", module_namespace, "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
     return Twin(
         kubectl.get("pod", name, namespace=module_namespace)["status"]["podIP"],
         kubectl.get("service", name, namespace=module_namespace)["spec"]["clusterIP"],
@@ -97,7 +97,7 @@ def test_from_outside_the_ingress_leads_to_no_path_or_host_of_the_provider(
     wait_until(
         "the Ingress of the provider's twin to lead to it",
         lambda: fetch(outside, [through_the_ingress])[0]["status"] == 400,  # the provider's own word for an empty body
-        seconds=15,
+        seconds=60,
     )
 
     statuses = [answer["status"] for answer in fetch(outside, attempts)]

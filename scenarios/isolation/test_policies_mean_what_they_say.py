@@ -24,7 +24,7 @@ WORLDS = 64
 @pytest.fixture(scope="module")
 def catalogued(lab: Lab, records: Records) -> Catalogued:
     """The stage on which the catalogue's cases are played."""
-    records.notes([lab.note])
+    records.notes(lab.notes)
     return Catalogued(lab)
 
 
@@ -47,7 +47,7 @@ def test_generated_worlds_are_as_the_model_says(lab: Lab, records: Records, sett
     seed = secrets.randbelow(2**32) if settings.isolation_seed is None else settings.isolation_seed
     count = settings.isolation_worlds or WORLDS
 
-    records.notes([lab.note])
+    records.notes(lab.notes)
     told: list[str] = []
     generated = Generated(lab, seed)
     for trial, disagreement in generated.prove(range(count)):

@@ -30,7 +30,8 @@ def proof(case: Case, lab: Lab, records: Records) -> Proof:
     policies = [policy for world in written for policy in world.policies]
     homes = [namespace for world in written for namespace in world.namespaces]
     found = prove_table(lab, read(EXPECTED), policies, case.namespaces, allow_ephemeral=True, homes=homes)
-    records.notes([f"the case's table: {found.counts}", *lab.reopened])
+    records.matrix("the case", found.judged)
+    records.notes([f"the case's table: {found.counts}", *lab.notes, *lab.reopened])
     return found
 
 

@@ -84,7 +84,7 @@ def test_the_kernel_frees_it_when_its_holder_is_killed(folder: Path) -> None:
     with another_process_that_holds(folder) as holder:
         assert Lease(folder).held()
         os.kill(holder.pid, signal.SIGKILL)
-        holder.wait(timeout=10)
+        holder.wait(timeout=60)
 
         assert not Lease(folder).held()
 
@@ -165,7 +165,7 @@ def test_a_lease_is_shared_while_another_process_holds_it(folder: Path) -> None:
     with another_process_that_holds(folder) as holder:
         assert Lease(folder).shared()
         holder.kill()
-        holder.wait(timeout=10)
+        holder.wait(timeout=60)
 
         assert not Lease(folder).shared()
 
@@ -180,5 +180,5 @@ def test_a_teardown_is_waited_for_and_shares_nothing(folder: Path) -> None:
         shutil.rmtree(folder)
         os.close(descriptor)
 
-        assert not shared.result(timeout=10)
+        assert not shared.result(timeout=60)
     assert not folder.exists()

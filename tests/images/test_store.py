@@ -77,17 +77,17 @@ def test_two_who_want_the_same_image_make_it_once(store: Store) -> None:
 
     def write_slowly(archive: Path) -> None:
         began.set()
-        assert may_end.wait(10)
+        assert may_end.wait(60)
         made.append("once")
         write_app(archive)
 
     threads = [threading.Thread(target=store.keep, args=(image, write_slowly)) for _ in range(2)]
     for thread in threads:
         thread.start()
-    assert began.wait(10)
+    assert began.wait(60)
     may_end.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert made == ["once"]
     assert store.has(image)
 

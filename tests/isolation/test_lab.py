@@ -190,8 +190,8 @@ def test_removing_a_world_closes_its_probers_and_deletes_its_namespaces(lab: Lab
 
 def test_it_says_which_protocols_are_asked_for_and_which_are_not(lab: Lab) -> None:
     lab.protocols = (Protocol.TCP, Protocol.UDP)
-    assert lab.note == "protocols: TCP, UDP (this kernel has no SCTP)"
+    assert lab.notes == ["protocols: TCP, UDP (this kernel has no SCTP)"]
 
     lab.protocols = tuple(Protocol)
-    assert lab.note == "protocols: TCP, UDP, SCTP"
+    assert lab.notes == ["protocols: TCP, UDP, SCTP"]
     lab.close()

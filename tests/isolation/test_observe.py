@@ -16,7 +16,7 @@ from harness.errors import ProbeError
 from harness.isolation.matrix import Cell, Seen, Standing, State
 from harness.isolation.observe import LONGEST_SILENCE, SILENCE_SECONDS, Observer
 from harness.isolation.policy import Direction, Policy
-from harness.isolation.world import ContainerPort, External, Namespace, Node, Pod, Service, ServicePort, World
+from harness.isolation.world import ContainerPort, External, Foreign, Namespace, Node, Pod, Service, ServicePort, World
 from harness.kube.protocol import Protocol
 from harness.kube.selectors import Selector
 from harness.prober import agent
@@ -396,6 +396,27 @@ def test_a_cell_that_kubernetes_leaves_undefined_is_never_wrong(network: Network
 
     assert settled.agreed
     assert [one.standing for one in settled.compared] == [Standing.UNDEFINED]
+
+
+def test_what_the_oracle_leaves_undefined_is_asked_again_until_it_is_as_wanted(network: Network) -> None:
+    """A policy that has no model, and which holds from the fifth question on."""
+    late = Late(network.names)
+    eyes = observer(late, replace(WORLD, foreign=(Foreign("theirs"),)))
+
+    settled = eyes.settle([DENIED], seconds=60, wanted={DENIED: State.DENIED})
+
+    assert [(one.standing, one.seen.state) for one in settled.compared] == [(Standing.UNDEFINED, State.DENIED)]
+    assert settled.again == [DENIED]
+    assert settled.agreed
+
+
+def test_what_never_becomes_as_wanted_is_given_up_and_no_deviation(network: Network) -> None:
+    eyes = observer(network, replace(WORLD, foreign=(Foreign("theirs"),)))
+
+    settled = eyes.settle([DENIED], seconds=0.05, wanted={DENIED: State.ALLOWED})
+
+    assert settled.seconds >= 0.05
+    assert settled.agreed
 
 
 # ---------------------------------------------------------------------------------------------------------- real agents

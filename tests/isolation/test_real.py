@@ -110,6 +110,9 @@ class FakeLab:
         sources: list[Source] = [NODE, *externals]
         self.probers: dict[str, Prober] = {one.id: Answers() for one in sources}
 
+    def find_foreign(self) -> None:
+        """There is none."""
+
     def adopt(self, pod: Any, prober: Prober) -> None:  # noqa: ANN401 -- a pod
         self.probers[pod.id] = prober
 

@@ -228,10 +228,10 @@ def test_a_pod_waits_for_its_service_account_and_for_a_namespace_of_its_name_to_
 def test_a_pod_that_is_refused_for_good_fails_at_once(refusal: ApiError) -> None:
     world = World((Namespace("shop"),), (Pod("shop", "web", "", {}),))
 
-    with pytest.raises(ApiError) as failed:
+    with pytest.raises(ClusterError) as failed:
         brought(Told([refusal]), world, World())
 
-    assert failed.value is refusal
+    assert str(failed.value).endswith(f"pod shop/web, which the proof would probe from: {refusal.output}")
 
 
 def test_a_namespace_or_a_pod_that_is_gone_while_it_is_brought_fails_at_once() -> None:

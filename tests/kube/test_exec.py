@@ -105,7 +105,7 @@ class Server:
         def serve() -> None:
             connection, _ = self.listening.accept()
             with connection:
-                connection.settimeout(10)
+                connection.settimeout(60)
                 self.peer = Peer(connection)
                 script(self.peer)
                 connection.shutdown(socket.SHUT_RDWR)

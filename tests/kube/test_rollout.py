@@ -166,4 +166,4 @@ def test_an_ingress_is_rolled_out_when_its_backends_have_endpoints(fake: FakeApi
     labels = {"kubernetes.io/service-name": "shop"}
     ends = {"metadata": {"name": "s", "namespace": "invoice", "labels": labels}, "endpoints": [{}], "ports": [{}]}
     fake.holds("/apis/discovery.k8s.io/v1/namespaces/invoice/endpointslices", "EndpointSlice", ends)
-    wait_for_rollouts(reached, [Workload("Ingress", "invoice", "shop")], seconds=30)
+    wait_for_rollouts(reached, [Workload("Ingress", "invoice", "shop")], seconds=60)

@@ -100,14 +100,20 @@ def states(settings: Settings) -> Iterator[Path]:
     Its name is short, to leave room for the paths of sockets.
     """
     home = settings.paths.state.parent
-    for left in home.glob("harness-????"):
+    for left in home.glob("harness-" + 4 * "[0-9a-f]"):
+        if not Lease(left).file.is_file():
+            continue  # somebody else's
         with Lease(left).alone() as free:
             if free:
                 assert remove(settings, left) == [], f"a crashed run left clusters in {left} that cannot be removed"
-    own = home / f"harness-{secrets.token_hex(2)}"
-    with Lease(own).hold():
-        yield own
-        assert remove(settings, own) == []
+    while True:
+        own = home / f"harness-{secrets.token_hex(2)}"
+        with Lease(own).hold() as held:
+            if not held:
+                continue  # another process took it for a crashed run's
+            yield own
+            assert remove(settings, own) == []
+            return
 
 
 def remove(settings: Settings, states: Path) -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from harness.errors import WaitTimeout
-from harness.kube.wait import wait_until
+from harness.kube.wait import patient, wait_until
 
 from . import machine
 
@@ -92,9 +92,10 @@ class Inmate:
     output: Path
 
     def wait(self, seconds: float = 60) -> int:
-        """Its exit status, negative for a signal. Fails where it does not end in time."""
-        status = self.room.ask(wait=self.pid, seconds=seconds)
-        assert status is not None, f"it did not end in {seconds:g} s:\n{self.output.read_text()}"
+        """Its exit status, negative for a signal. Raises WaitTimeout where it does not end in time."""
+        status = self.room.ask(wait=self.pid, seconds=patient(seconds))
+        if status is None:
+            raise WaitTimeout(f"{self.output.name} to end", patient(seconds), self.output.read_text())
         return int(status)
 
     def interrupt(self) -> None:

@@ -92,7 +92,7 @@ def at_rest(api: Api, resources: Iterable[Resource], namespaces: Collection[str]
         looks.append(everything(api, resources, namespaces))
         return looks[-1] == looks[-2]
 
-    wait_until("the cluster to come to rest", same, seconds=30, interval=0.5)
+    wait_until("the cluster to come to rest", same, seconds=60, interval=0.5)
     return looks[-1]
 
 
@@ -222,7 +222,7 @@ def settled(caller: Caller, request: Request, call: Call) -> tuple[Answer, Seen]
         [answer] = caller.ask([probe])
         return classify(wait_for, answer).state is State.ALLOWED
 
-    wait_until("the authorizer to take in anna's role", taken_in, seconds=10)
+    wait_until("the authorizer to take in anna's role", taken_in, seconds=60)
     [answer] = caller.ask([call])
     return answer, classify(request, answer)
 

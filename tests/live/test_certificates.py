@@ -45,7 +45,7 @@ def test_a_signed_request_makes_a_user(cluster: Cluster, api: Api, namespace: st
     issued = wait_until(
         "the certificate to be signed",
         lambda: api.get(path).get("status", {}).get("certificate"),
-        seconds=30,
+        seconds=60,
         describe=lambda: str(api.get(path).get("status")),
     )
     api.delete(path)
@@ -61,7 +61,7 @@ def test_a_signed_request_makes_a_user(cluster: Cluster, api: Api, namespace: st
         somebody.run("get", "pods", "-n", namespace)
     grant = ("create", "rolebinding", "view", "--clusterrole=view", "--group=team-live")
     cluster.kubectl.run(*grant, "-n", namespace)
-    wait_until("the group's role to be in force", lambda: allowed(somebody, namespace), seconds=10, interval=0.2)
+    wait_until("the group's role to be in force", lambda: allowed(somebody, namespace), seconds=60, interval=0.2)
     assert somebody.run("get", "pods", "-n", namespace, "-o", "name") == ""
 
 

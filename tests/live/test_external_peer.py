@@ -20,7 +20,7 @@ from .pods import SECONDS, Pods
 GET = """\
 import sys, urllib.request
 request = urllib.request.Request(sys.argv[1], headers={"Host": sys.argv[2]} if sys.argv[2:] else {})
-print(urllib.request.urlopen(request, timeout=5).read().decode())
+print(urllib.request.urlopen(request, timeout=60).read().decode())
 """
 CONNECT = """\
 import socket, sys
@@ -62,7 +62,7 @@ def listener() -> Iterator[int]:
         yield int(server.getsockname()[1])
         ended.set()
         server.shutdown(socket.SHUT_RDWR)
-        thread.join(timeout=10)
+        thread.join(timeout=60)
 
 
 def addresses_of_this_machine() -> list[str]:

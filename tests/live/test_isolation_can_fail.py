@@ -278,6 +278,41 @@ def test_a_hole_is_told_with_the_cell_the_row_the_policy_and_what_was_seen(shop:
     assert proof.drift == [hole.drift.format(shop.namespace, file)]
 
 
+# ------------------------------------------------------------------------------------------ a policy that has no model
+
+
+@pytest.fixture
+def calicos(shop: Shop) -> Iterator[str]:
+    """A policy of Calico's own that shuts the database for everybody, before those of Kubernetes are asked."""
+    path = f"/apis/crd.projectcalico.org/v1/namespaces/{shop.namespace}/networkpolicies"
+    body = {
+        "apiVersion": "crd.projectcalico.org/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "default.shut"},
+        "spec": {"selector": "app == 'db'", "order": 1, "types": ["Ingress"], "ingress": [{"action": "Deny"}]},
+    }
+    shop.lab.api.post(path, body)
+    yield f"NetworkPolicy.crd.projectcalico.org default.shut of namespace {shop.namespace}"
+    shop.lab.api.delete(f"{path}/default.shut")
+    shop.lab.find_foreign()
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_policy_of_another_api_is_named_and_what_it_may_decide_is_held_against_the_table_alone(
+    shop: Shop, calicos: str
+) -> None:
+    proof = wait_until(
+        "the policy to hold", lambda: next(filter(lambda one: one.broken, [proven(shop)]), None), seconds=SECONDS
+    )
+
+    [told] = proof.broken
+    assert told.startswith(f"web -> db:8080 must be allow ({shop.table}:7), but {shop.namespace}/web")
+    assert " was seen denied: timed out" in told
+    assert f"The policies as written say undefined: {calicos} may decide it, and has no model" in told
+    assert {one.standing for one in proof.settled.compared} == {Standing.UNDEFINED}
+    assert f"policies that have no model: {calicos}. What they may decide is undefined" in shop.lab.notes
+
+
 # ----------------------------------------------------------------------------------------------- means that are broken
 
 

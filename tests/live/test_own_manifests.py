@@ -67,6 +67,32 @@ def test_a_folder_of_what_does_not_run_is_proved_by_stand_ins_and_leaves_nothing
     wait_until("namespace shop to be gone", lambda: not api.find("/api/v1/namespaces/shop"), seconds=SECONDS)
 
 
+OBSTACLES = {
+    "ResourceQuota": ({"hard": {"pods": "0"}}, "exceeded quota: tight"),
+    "LimitRange": ({"limits": [{"type": "Container", "min": {"memory": "8Gi"}}]}, "minimum memory usage per Container"),
+}
+
+
+@pytest.mark.parametrize("kind", OBSTACLES)
+def test_what_keeps_the_stand_ins_out_is_told_with_the_rule_and_the_pod_before_anything_is_probed(
+    shop: Path, user: User, api: Api, kind: str
+) -> None:
+    spec, rule = OBSTACLES[kind]
+    api.post("/api/v1/namespaces", {"metadata": {"name": "shop"}})
+    try:
+        api.post(f"/api/v1/namespaces/shop/{kind.lower()}s", {"metadata": {"name": "tight"}, "spec": spec})
+
+        done = user.pytest("isolation", *OPTIONS)
+
+        assert done.status == pytest.ExitCode.TESTS_FAILED, done.said
+        assert re.search(rf"ClusterError: the cluster does not take pod shop/\w+, which .*{rule}", done.said), done.said
+        assert "conforms" not in done.said
+        nothing_is_left_of(done.run, api)
+    finally:
+        api.delete("/api/v1/namespaces/shop")
+        wait_until("namespace shop to be gone", lambda: not api.find("/api/v1/namespaces/shop"), seconds=SECONDS)
+
+
 # ------------------------------------------------------------------------------------------------ killed in the middle
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.clusters.provider import Cluster
 from harness.kube.client import Api
-from harness.kube.wait import wait_until
+from harness.kube.wait import patient, wait_until
 
 from .pods import SECONDS
 from .room import environment
@@ -54,7 +54,7 @@ class User:
             text=True,
             cwd=self.folder,
             env=environment(),
-            timeout=180,
+            timeout=patient(180),
             check=False,
         )
         return Done(done.returncode, done.stdout + done.stderr)

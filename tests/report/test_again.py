@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.report.again import main
+from harness.report.again import main, passed_on
 
 TESTS = """
 import pytest
@@ -94,3 +94,39 @@ def test_a_part_that_is_no_run_of_tests_counts_too(folder: Path, capfd: pytest.C
 
     assert main(["ci", "tests", "--failed=lint"]) == 1
     assert capfd.readouterr().out.splitlines() == ["lint failed", "1 passed, 1 failed, 0 skipped"]
+
+
+def test_a_part_that_stopped_at_its_first_failure_is_red_though_that_passes_again(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "mended").touch()
+    run("-x")
+
+    assert main(["ci", "tests", "--", "-x"]) == 1
+    told = capfd.readouterr().out.splitlines()
+    assert told[-3].startswith("FLAKY test_it.py::test_passes_the_second_time")
+    assert told[-2] == "tests did not run to its end: stopping after 1 failures"
+
+
+def test_what_an_earlier_run_found_out_excuses_nothing(folder: Path) -> None:
+    (folder / "mended").touch()
+    run()
+    assert main(["ci", "tests"]) == 0
+    (folder / "seen").unlink()
+    (folder / "test_it.py").write_text(TESTS.replace('Path("seen").touch()', "raise SystemExit(9)"))
+
+    assert main(["ci", "tests"]) == 1
+
+
+def test_a_second_run_has_the_options_that_say_how_and_not_those_that_say_which() -> None:
+    given = ["--patience=3", "-k", "paid", "--cluster-name", "dev", "-x", "--keep-cluster", "-p", "no:cov", "scenarios"]
+
+    assert passed_on([*given, "--hypothesis-seed=1"]) == [
+        "--patience=3",
+        "--cluster-name",
+        "dev",
+        "--keep-cluster",
+        "-p",
+        "no:cov",
+        "--hypothesis-seed=1",
+    ]

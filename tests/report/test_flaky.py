@@ -38,6 +38,12 @@ def test_what_fails_again_is_red_and_both_failures_are_told() -> None:
     assert not verdict.flaky
 
 
+def test_what_is_skipped_the_second_time_is_not_excused() -> None:
+    verdict = judge(causes([failed("a")]), {"a": failed("a", "no cluster here", "skipped")})
+
+    assert verdict.red == ["FAILED a: assert 1 == 2; again: no cluster here"]
+
+
 def test_what_was_not_run_again_is_red() -> None:
     assert judge(causes([failed("a")]), {}).red == ["FAILED a: assert 1 == 2"]
 

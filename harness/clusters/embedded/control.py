@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from harness.errors import ClusterError, ClusterGone
+from harness.kube.wait import patient
 
-ANSWER_SECONDS = 30.0
+ANSWER_SECONDS = 60.0
 """Deadline for an answer to what takes no time."""
 
 
@@ -24,7 +25,7 @@ def request(control: Path, seconds: float = ANSWER_SECONDS, **message: object) -
         raise ClusterGone(f"cluster {control.parent.name} is gone: {error}") from error
     try:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(seconds)
+            connection.settimeout(patient(seconds))
             connection.connect(f"/proc/self/fd/{folder}/{control.name}")
             connection.sendall(json.dumps(message).encode() + b"\n")
             answer = connection.makefile().readline()

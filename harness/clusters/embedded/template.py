@@ -26,6 +26,7 @@ from harness.clusters.readiness import LATE_CHECK
 from harness.errors import ClusterError
 from harness.kube.client import Api, ApiError
 from harness.kube.kubectl import JsonObject
+from harness.kube.wait import patient
 from harness.timeline import Timeline
 
 DATABASES = (
@@ -138,7 +139,7 @@ def bring_up(where: Layout, assets: Assets) -> None:
         wait_for_api(where, api)
         kubectl = where.kubectl
         kubectl.run("create", "-f", str(assets.crds))
-        kubectl.run("wait", "--for=condition=established", "crd", "--all", "--timeout=60s", seconds=70)
+        kubectl.run("wait", "--for=condition=established", "crd", "--all", f"--timeout={patient(60):.0f}s", seconds=70)
         kubectl.apply(CLUSTER_INFORMATION)
         for document in assets.addons():
             kubectl.run("apply", "--server-side", "--field-manager=harness", "-f", "-", stdin=document)
@@ -211,7 +212,9 @@ def freeze(where: Layout) -> None:
     """Stop the cluster so that its data can be a template."""
     for name in ("kube-scheduler", "kube-controller-manager"):
         process.stop(where, name)
-    where.kubectl.run("delete", "pods", "--all", "--all-namespaces", "--grace-period=1", "--timeout=60s", seconds=70)
+    where.kubectl.run(
+        "delete", "pods", "--all", "--all-namespaces", "--grace-period=1", f"--timeout={patient(60):.0f}s", seconds=70
+    )
     process.stop(where, "kubelet")
     for container in _ctr(where, "containers", "ls", "-q").split():
         if _ctr(where, "tasks", "ls", "-q").split().count(container):

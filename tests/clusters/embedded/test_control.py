@@ -21,7 +21,7 @@ def a_node_that_says(folder: Path, answer: Answer) -> Iterator[Path]:
         patch.chdir(folder)
         listener.bind("control.sock")
         listener.listen()
-        listener.settimeout(10)
+        listener.settimeout(60)
 
         def serve() -> None:
             connection, _ = listener.accept()
@@ -31,7 +31,7 @@ def a_node_that_says(folder: Path, answer: Answer) -> Iterator[Path]:
         thread = threading.Thread(target=serve)
         thread.start()
         yield folder / "control.sock"
-        thread.join(timeout=10)
+        thread.join(timeout=60)
         assert not thread.is_alive()
 
 

@@ -63,7 +63,7 @@ def test_ending_a_cluster_ends_a_supervisor_that_has_not_said_who_it_is(
 ) -> None:
     process.end(where)
 
-    assert process_of_the_folder.wait(timeout=10) == -signal.SIGTERM
+    assert process_of_the_folder.wait(timeout=60) == -signal.SIGTERM
     assert not where.folder.exists()
 
 

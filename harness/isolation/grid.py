@@ -1,0 +1,136 @@
+"""A matrix for the eye: who was seen to reach whom, a mark for each cell of a table. Pure.
+
+It is made of what proofs wrote down (``matrix.jsonl``, ``edges.jsonl``), so that it may have been seen by several
+processes.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import groupby
+from typing import Any, Final, TypeAlias
+
+from harness.isolation.matrix import State
+from harness.isolation.table import Judged
+
+WIDTH: Final = 100
+"""Columns of text that the legend is broken at."""
+
+
+class Mark(StrEnum):
+    """What a cell of a table came to. Of the connections that it stands for, the worst one counts: the first here."""
+
+    WRONG = "X"
+    UNKNOWN = "?"
+    OPEN = "o"
+    SHUT = "."
+    UNTESTED = "-"
+
+
+MEANING: Final = {
+    Mark.OPEN: "gets through",
+    Mark.SHUT: "does not",
+    Mark.WRONG: "not as expected",
+    Mark.UNKNOWN: "could not be told",
+    Mark.UNTESTED: "untested",
+}
+DIFFERS: Final = (Mark.WRONG, Mark.UNKNOWN)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of a line; ``differs`` where it is a cell that is not as expected."""
+
+    text: str
+    differs: bool = False
+
+
+Line: TypeAlias = Sequence[Piece]
+
+
+def line_of(table: str, one: Judged) -> Mapping[str, Any]:
+    """What is written down of a connection of a table, as JSON has it."""
+    expected, compared = one.expected, one.compared
+    return {
+        "table": table,
+        "from": expected.source,
+        "to": str(expected.destination),
+        "expected": expected.word,
+        "at": expected.at,
+        "source": compared.cell.source.id,
+        "destination": compared.cell.destination.id,
+        "port": compared.cell.port,
+        "protocol": compared.cell.protocol,
+        "seen": compared.seen.state,
+        "why": compared.seen.why,
+        "model": compared.expected.verdict,
+        "reasons": [str(reason) for reason in compared.expected.reasons],
+        "holds": one.holds,
+    }
+
+
+def grid(lines: Iterable[Mapping[str, Any]], edges: Iterable[Mapping[str, Any]] = ()) -> Iterator[Line]:
+    """The tables that were written down, one below the other: destinations by lines, sources by columns.
+
+    ``edges`` are ways through the API past every policy, with who was refused: they stand below the first table, in the
+    columns of those of its actors who tried them.
+    """
+    rest = list(edges)
+    for table, connections in groupby(sorted(lines, key=lambda one: str(one["table"])), key=lambda one: one["table"]):
+        marks: dict[str, dict[str, Mark]] = {}
+        for one in connections:
+            _put(marks.setdefault(one["to"], {}), one["from"], _mark(one))
+        sources = list(dict.fromkeys(source for row in marks.values() for source in row))
+        for one in rest:
+            if one["from"] in sources:
+                _put(
+                    marks.setdefault(f"{one['resource']} (API)", {}),
+                    one["from"],
+                    Mark.WRONG if one["open"] else Mark.SHUT,
+                )
+        rest = []
+        yield from _drawn(str(table), sources, marks)
+
+
+def _put(row: dict[str, Mark], source: str, mark: Mark) -> None:
+    order = list(Mark)
+    row[source] = min(row.get(source, mark), mark, key=order.index)
+
+
+def _mark(one: Mapping[str, Any]) -> Mark:
+    match one["seen"], one["holds"]:
+        case State.UNKNOWN, _:
+            return Mark.UNKNOWN
+        case State.UNTESTED, _:
+            return Mark.UNTESTED
+        case _, False:
+            return Mark.WRONG
+        case State.ALLOWED, _:
+            return Mark.OPEN
+    return Mark.SHUT
+
+
+def _drawn(table: str, sources: Sequence[str], marks: Mapping[str, Mapping[str, Mark]]) -> Iterator[Line]:
+    there = {mark for row in marks.values() for mark in row.values()}
+    yield [Piece(f"{table}: {', '.join(f'{mark} {MEANING[mark]}' for mark in MEANING if mark in there)}")]
+    yield from ([Piece(text)] for text in _legend(sources))
+    width = max(len("to"), *map(len, marks))
+    yield [Piece(f"{'to':<{width}} " + "".join(f"{number:>3}" for number in range(1, len(sources) + 1)))]
+    for destination, row in marks.items():
+        cells = [row.get(source) for source in sources]
+        yield [
+            Piece(f"{destination:<{width}} "),
+            *(Piece(f"{mark or '':>3}", differs=mark in DIFFERS) for mark in cells),
+        ]
+
+
+def _legend(sources: Sequence[str]) -> Iterator[str]:
+    """The numbers of the columns, as many of them in a line as it takes."""
+    text = "from"
+    for number, source in enumerate(sources, 1):
+        more = f"{number} {source}"
+        if len(text) + len(more) + 1 > WIDTH:
+            yield text
+            text = "    "
+        text += f" {more}" if text in ("from", "    ") else f", {more}"
+    yield text
