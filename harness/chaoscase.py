@@ -44,7 +44,7 @@ class Stage:
             workloads_in(self._api, sorted(namespaces)),
             self._journal,
             prober_image=self._image,
-            allow_ephemeral=settings.cluster != "existing" or settings.allow_ephemeral,
+            allow_ephemeral=settings.may_attach,
             labels=settings.labels("chaos"),
         )
 

@@ -168,6 +168,11 @@ class Settings(Options):
             "harness.dev/deadline": str(int(time.time()) + OBJECT_SECONDS),
         }
 
+    @property
+    def may_attach(self) -> bool:
+        """Whether pods may get ephemeral containers, which stay in them: in a cluster not ours, only if allowed."""
+        return self.cluster != "existing" or self.allow_ephemeral
+
     def with_cluster(self, name: str, *, keep: bool | None = None) -> Self:
         """The same settings for the cluster of that name."""
         return self.model_copy(

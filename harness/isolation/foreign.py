@@ -17,13 +17,17 @@ from harness.kube.selectors import selector_of
 from harness.reason import Reason
 
 _SUFFIX: Final = "NetworkPolicy"
-_OURS: Final = frozenset({"networking.k8s.io", "extensions"})
+_OURS: Final = frozenset({"networking.k8s.io", "extensions", "controlplane.antrea.io"})
+"""The API itself, its old group, and where Antrea's controller shows its agents what it made of policies."""
 _ONLY_REPORTED: Final = "Staged"
 """Calico's staged policies are not enforced (docs.tigera.io, "Staged network policies")."""
 _MESHES: Final = frozenset(
     {
+        ("access.smi-spec.io", "TrafficTarget"),
+        ("k8s.ovn.org", "EgressFirewall"),
         ("consul.hashicorp.com", "ServiceIntentions"),
         ("kuma.io", "MeshTrafficPermission"),
+        ("kuma.io", "TrafficPermission"),
         ("policy.linkerd.io", "AuthorizationPolicy"),
         ("policy.linkerd.io", "Server"),
         ("policy.linkerd.io", "ServerAuthorization"),
@@ -33,7 +37,7 @@ _MESHES: Final = frozenset(
 )
 _ROOTS: Final = {"security.istio.io": "istio-system"}
 """Namespaces whose policies mean the whole mesh (istio.io, "Security: implicit enablement": the root namespace)."""
-_MIRRORED: Final = ("knp.", "kanp.", "kbanp.", "kcnp.")
+_MIRRORED: Final = {"projectcalico.org": ("knp.", "kanp.", "kbanp.", "kcnp.")}
 """How names begin under which Calico's API server shows the policies of other APIs once more."""
 
 
@@ -48,7 +52,7 @@ def foreign_of(body: Field) -> Foreign | None:
     """The policy of another API that an object is; None for one that only shows another once more."""
     group = str(body["apiVersion"].value).partition("/")[0]
     kind, name = str(body["kind"].value), str(body["metadata"]["name"].value)
-    if name.startswith(_MIRRORED):
+    if name.startswith(_MIRRORED.get(group, ("/",))):
         return None
     namespace = str(body["metadata"]["namespace"].value or "")
     subject = body["spec"]["subject"]

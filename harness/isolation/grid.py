@@ -4,17 +4,21 @@ It is made of what proofs wrote down (``matrix.jsonl``, ``edges.jsonl``), so tha
 processes.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
 from typing import Any, Final, TypeAlias
 
-from harness.isolation.matrix import State
+from harness.isolation.matrix import Compared, Standing, State
 from harness.isolation.table import Judged
+from harness.kube.protocol import Protocol
 
 WIDTH: Final = 100
 """Columns of text that the legend is broken at."""
+MOST_SOURCES: Final = 30
+"""More columns than this are no table for the eye any more."""
+STAND_IN: Final = "*"
 
 
 class Mark(StrEnum):
@@ -48,24 +52,35 @@ class Piece:
 Line: TypeAlias = Sequence[Piece]
 
 
-def line_of(table: str, one: Judged) -> Mapping[str, Any]:
-    """What is written down of a connection of a table, as JSON has it."""
-    expected, compared = one.expected, one.compared
+def line_of(table: str, one: Judged | Compared, stand_ins: Collection[str] = ()) -> Mapping[str, Any]:
+    """What is written down of a connection, as JSON has it.
+
+    One of a table has its row's and column's names, and what is expected there; without a table the model says that.
+    ``stand_ins`` are the ids of the pods that are not the user's own.
+    """
+    compared = one.compared if isinstance(one, Judged) else one
+    cell = compared.cell
+    if isinstance(one, Judged):
+        named = {"from": one.expected.source, "to": str(one.expected.destination)}
+        wanted: dict[str, Any] = {"expected": one.expected.word, "at": one.expected.at}
+    else:
+        suffix = "" if cell.protocol is Protocol.TCP else f"/{cell.protocol.lower()}"
+        named = {"from": cell.source.id, "to": f"{cell.destination.id}:{cell.port}{suffix}"}
+        wanted = {"expected": compared.expected.verdict, "at": ""}
     return {
         "table": table,
-        "from": expected.source,
-        "to": str(expected.destination),
-        "expected": expected.word,
-        "at": expected.at,
-        "source": compared.cell.source.id,
-        "destination": compared.cell.destination.id,
-        "port": compared.cell.port,
-        "protocol": compared.cell.protocol,
+        **named,
+        **wanted,
+        "source": cell.source.id,
+        "destination": cell.destination.id,
+        "port": cell.port,
+        "protocol": cell.protocol,
         "seen": compared.seen.state,
         "why": compared.seen.why,
         "model": compared.expected.verdict,
         "reasons": [str(reason) for reason in compared.expected.reasons],
-        "holds": one.holds,
+        "holds": compared.standing is not Standing.DEVIATES and (not isinstance(one, Judged) or one.holds),
+        "stand_ins": [end.id for end in (cell.source, cell.destination) if end.id in stand_ins],
     }
 
 
@@ -78,9 +93,14 @@ def grid(lines: Iterable[Mapping[str, Any]], edges: Iterable[Mapping[str, Any]] 
     rest = list(edges)
     for table, connections in groupby(sorted(lines, key=lambda one: str(one["table"])), key=lambda one: one["table"]):
         marks: dict[str, dict[str, Mark]] = {}
+        played: set[str] = set()
+        places: dict[str, tuple[int, int]] = {}
         for one in connections:
             _put(marks.setdefault(one["to"], {}), one["from"], _mark(one))
-        sources = list(dict.fromkeys(source for row in marks.values() for source in row))
+            played |= {one["from"]} if one["source"] in one["stand_ins"] else set()
+            line = one["at"].rpartition(":")[2]  # a source stands where its row does
+            places.setdefault(one["from"], (int(line) if line.isdecimal() else 0, len(places)))
+        sources = sorted({source for row in marks.values() for source in row}, key=places.__getitem__)
         for one in rest:
             if one["from"] in sources:
                 _put(
@@ -89,7 +109,10 @@ def grid(lines: Iterable[Mapping[str, Any]], edges: Iterable[Mapping[str, Any]] 
                     Mark.WRONG if one["open"] else Mark.SHUT,
                 )
         rest = []
-        yield from _drawn(str(table), sources, marks)
+        if len(sources) > MOST_SOURCES:
+            yield [Piece(f"{table}: {len(marks)} destinations by {len(sources)} sources: too many to be shown here")]
+            continue
+        yield from _drawn(str(table), sources, marks, played)
 
 
 def _put(row: dict[str, Mark], source: str, mark: Mark) -> None:
@@ -110,10 +133,14 @@ def _mark(one: Mapping[str, Any]) -> Mark:
     return Mark.SHUT
 
 
-def _drawn(table: str, sources: Sequence[str], marks: Mapping[str, Mapping[str, Mark]]) -> Iterator[Line]:
+def _drawn(
+    table: str, sources: Sequence[str], marks: Mapping[str, Mapping[str, Mark]], played: Collection[str]
+) -> Iterator[Line]:
     there = {mark for row in marks.values() for mark in row.values()}
-    yield [Piece(f"{table}: {', '.join(f'{mark} {MEANING[mark]}' for mark in MEANING if mark in there)}")]
-    yield from ([Piece(text)] for text in _legend(sources))
+    meaning = [f"{mark} {MEANING[mark]}" for mark in MEANING if mark in there]
+    meaning += [f"{STAND_IN} a stand-in"] if played else []
+    yield [Piece(f"{table}: {', '.join(meaning)}")]
+    yield from ([Piece(text)] for text in _legend([f"{one}{STAND_IN if one in played else ''}" for one in sources]))
     width = max(len("to"), *map(len, marks))
     yield [Piece(f"{'to':<{width}} " + "".join(f"{number:>3}" for number in range(1, len(sources) + 1)))]
     for destination, row in marks.items():

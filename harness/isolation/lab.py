@@ -40,7 +40,8 @@ class Lab:
         self.probers: dict[str, Prober] = {}
         self._greeting: set[str] = set()
         self._made: list[World] = []
-        self._guests: list[tuple[World, World]] = []
+        self._hosts: set[str] = set()  # the namespaces in which it has guests
+        self._lasting: list[tuple[World, World]] = []
         self._others = Others()
 
     def __enter__(self) -> Self:
@@ -77,8 +78,7 @@ class Lab:
 
     def _remove_made(self) -> None:
         with ExitStack() as each:
-            for with_guests, bare in self._guests:
-                each.callback(self.stage.bring, with_guests, bare)
+            each.callback(self.stage.remove_guests, self._hosts)
             each.callback(self.stage.remove, World(tuple(one for world in self._made for one in world.namespaces)))
 
     def build(self, world: World, existing: Collection[str] = ()) -> World:
@@ -89,10 +89,18 @@ class Lab:
         homes = [one for one in world.namespaces if one.name in existing]
         self._made.append(World(tuple(one for one in world.namespaces if one not in homes)))
         before = World(tuple(homes))
-        if homes:
-            self._guests.append((_within(world, existing), before))
+        self._hosts.update(one.name for one in homes)
         made = self.stage.bring(before, world)
         self.open(made.pods)
+        return made
+
+    def build_once(self, world: World, existing: Collection[str] = ()) -> World:
+        """The same, but what was made before for an equal world is used again."""
+        for wanted, made in self._lasting:
+            if wanted == world:
+                return made
+        made = self.build(world, existing)
+        self._lasting.append((world, made))
         return made
 
     def adopt(self, pod: Pod, prober: Prober) -> None:
@@ -164,7 +172,7 @@ class Lab:
     def reopened(self) -> list[str]:
         """A sentence for each prober whose stream broke and was opened anew: what it was asked then is asked again."""
         times = {source: prober.reopened for source, prober in self.probers.items() if prober.reopened}
-        return [f"the prober of {source} broke, and was opened anew: {count} times" for source, count in times.items()]
+        return [f"the prober of {source} broke, and was opened anew{_times(count)}" for source, count in times.items()]
 
     def _open_outside(self) -> tuple[External, ...]:
         if not isinstance(self.cluster, ExternalPeer):
@@ -173,17 +181,6 @@ class Lab:
         self.probers[outside.id] = self._closing.enter_context(outside_prober(self.cluster, PORTS))
         self._greeting.add(outside.id)
         return (outside,)
-
-
-def _within(world: World, namespaces: Collection[str]) -> World:
-    """The part of a world that lies in some namespaces."""
-    return replace(
-        world,
-        namespaces=tuple(one for one in world.namespaces if one.name in namespaces),
-        pods=tuple(one for one in world.pods if one.namespace in namespaces),
-        policies=tuple(one for one in world.policies if one.namespace in namespaces),
-        services=tuple(one for one in world.services if one.namespace in namespaces),
-    )
 
 
 def _spoken(prober: Prober) -> tuple[Protocol, ...]:
@@ -195,3 +192,7 @@ def _spoken(prober: Prober) -> tuple[Protocol, ...]:
 def _host_pod(namespace: str, node: Node) -> Pod:
     ports = tuple(ContainerPort(port, protocol) for port in PORTS for protocol in (Protocol.TCP, Protocol.UDP))
     return Pod(namespace, node.name, node.address, {"role": "node"}, ports, node.name, host_network=True)
+
+
+def _times(count: int) -> str:
+    return "" if count == 1 else f", {count} times"

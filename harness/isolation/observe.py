@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from harness.errors import ProbeError
 from harness.isolation.matrix import (
@@ -33,6 +34,10 @@ CELL_SECONDS = 0.0001
 """What each cell of a round adds to the work that all of them wait for: so a large round waits longer, at least."""
 LONGEST_SILENCE = 1.0
 """What rounds on cells that disagree grow to: what is slow must not be taken for denied."""
+SURE_SILENCE = 1.2
+"""Silence that is no lost packet: what is sent to begin a connection is sent again after 1 s (RFC 6298)."""
+MOST_WAYS_OUT = 3
+"""By how many ways it is looked whether a pod's network works: one of them may be broken at its other end."""
 DNS_PORT = 53
 WRONG = frozenset({Standing.DEVIATES, Standing.UNKNOWN})
 
@@ -42,14 +47,16 @@ class Settled:
     """The last full look at the cells, how long it took until they agreed (or were given up), and in how many rounds.
 
     ``again`` are the cells that were asked once more since they disagreed at first: none of them is wrong for it, and
-    they tell of a plugin, or a machine, that is slow. ``agreed`` is True only if every cell of one and the same round
-    conforms, is undefined or untested.
+    they tell of a plugin, or a machine, that is slow. ``leaked`` are those of them that were let through though they
+    are denied: no slow machine does that. ``agreed`` is True only if every cell of one and the same round conforms, is
+    undefined or untested.
     """
 
     compared: Sequence[Compared]
     seconds: float
     rounds: int
     again: Sequence[Cell] = ()
+    leaked: Sequence[Cell] = ()
 
     @property
     def wrong(self) -> list[Compared]:
@@ -60,6 +67,13 @@ class Settled:
     def agreed(self) -> bool:
         """Whether none is wrong."""
         return not self.wrong
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be told of cells that agree now, and did not at first."""
+        told = [f"let through at first, and denied afterwards: {cell}" for cell in self.leaked]
+        late = len(self.again) - len(self.leaked)
+        return [*told, *([f"asked again, since they disagreed at first: {late} cells"] if late else [])]
 
 
 class Observer:
@@ -84,6 +98,7 @@ class Observer:
         self._greeting = frozenset(greeting)
         self._untested = untested or {}
         self._failed = failed or {}
+        self._ways_out: dict[str, Sequence[Cell]] = {}
         self._probed: dict[str, Source] = {one.id: one for one in world.sources if one.id in probers}
 
     def look(self, cells: Sequence[Cell], silence_s: float = SILENCE_SECONDS) -> dict[Cell, Seen]:
@@ -95,6 +110,8 @@ class Observer:
             asked[cell.source.id][target] = None
             if cell.source.id in self._probed:
                 asked[cell.source.id][self._own(cell.source, cell)] = None
+        for place in (place for source in self._asking(cells) for place in self._elsewhere(source)):
+            asked[place.source.id][self._target(place)] = None
         for control in dict.fromkeys(one for found in controls.values() for one in found if one):
             asked.setdefault(control.asker.id, {})[self._target(control)] = None
         answers, failures = self._ask({source: list(one) for source, one in asked.items()}, silence_s)
@@ -125,20 +142,25 @@ class Observer:
         found = {place: controls_of(self.world, cell, self._probed) for place, cell in places.items()}
         return {cell: found[cell.destination.id, cell.port, cell.protocol] for cell in cells}
 
-    def settle(self, cells: Sequence[Cell], seconds: float, wanted: Mapping[Cell, State] | None = None) -> Settled:
+    def settle(
+        self, cells: Sequence[Cell], seconds: float, wanted: Mapping[Cell, State] | None = None, *, sure: bool = False
+    ) -> Settled:
         """Look until one full round agrees with the oracle, or the time is over. Only what disagrees is asked again.
 
         Of cells on which the oracle says nothing, it is what is ``wanted`` that they are to agree with, where that is
-        given: or the first look would count, however slow the machine.
+        given: or the first look would count, however slow the machine. With ``sure``, what was denied is asked once
+        more at the end, for long enough that no lost packet is taken for a policy.
         """
         began, seconds = time.monotonic(), patient(seconds)
         silence, rounds = max(SILENCE_SECONDS, CELL_SECONDS * len(cells)), 1
         latest = self.look(cells, silence)
         wrong = self._wrong(latest, wanted or {})
         asked_again: dict[Cell, None] = {}
+        leaked: dict[Cell, None] = {}
         while wrong and time.monotonic() - began < seconds:
             silence = min(LONGEST_SILENCE, 2 * silence)
             asked_again |= dict.fromkeys(wrong)
+            leaked |= dict.fromkeys(cell for cell in wrong if latest[cell].state is State.ALLOWED)
             again = self.look(wrong, silence)
             rounds += 1
             latest.update(again)
@@ -147,7 +169,18 @@ class Observer:
                 latest = self.look(cells, silence)
                 rounds += 1
                 wrong = self._wrong(latest, wanted or {})
-        return Settled(compare(self.oracle, latest), time.monotonic() - began, rounds, list(asked_again))
+        if sure and (denied := [cell for cell in cells if latest[cell].state is State.DENIED]):
+            latest.update(self.look(denied, SURE_SILENCE))
+            rounds += 1
+        compared = compare(self.oracle, latest)
+        conform = {one.cell for one in compared if one.standing not in WRONG}
+        return Settled(
+            compared,
+            time.monotonic() - began,
+            rounds,
+            list(asked_again),
+            [cell for cell in leaked if cell in conform and latest[cell].state is State.DENIED],
+        )
 
     def _wrong(self, seen: Mapping[Cell, Seen], wanted: Mapping[Cell, State]) -> list[Cell]:
         return [
@@ -203,11 +236,30 @@ class Observer:
             for source, found in answers.items()
         }
         may = {cell.source.id for cell in cells if self._may_reach_another(cell)}
+        may |= {source.id for source in self._asking(cells) if self._elsewhere(source)}
         lives = {}
         for source in {cell.source.id: cell.source for cell in cells}.values():
             mine = reached.get(source.id, set())
             lives[source.id] = bool(mine - {source.address}) or (source.address in mine and source.id not in may)
         return lives
+
+    def _asking(self, cells: Sequence[Cell]) -> list[Source]:
+        """The sources of cells that have a prober, each once."""
+        sources = {cell.source.id: cell.source for cell in cells}
+        return [source for source in sources.values() if source.id in self._probers]
+
+    def _elsewhere(self, source: Source) -> Sequence[Cell]:
+        """Connections out of a pod that are certainly allowed, to some of our own listeners, as far as there are any.
+
+        What a pod says to itself does not leave it: a pod whose network is dead would be denied everything.
+        """
+        if source.id not in self._ways_out:
+            places = [
+                one for one in self._probed.values() if one.id in self._greeting and one.address != source.address
+            ]
+            ways = (Cell(source, one, PORTS[0]) for one in places if isinstance(source, Pod))
+            self._ways_out[source.id] = list(islice(filter(self._may_reach_another, ways), MOST_WAYS_OUT))
+        return self._ways_out[source.id]
 
     def _may_reach_another(self, cell: Cell) -> bool:
         if cell.destination.address == cell.source.address or not self._tells(cell):

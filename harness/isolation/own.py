@@ -4,7 +4,7 @@ What is there is never changed. What is missing is made, labelled as the run's, 
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from harness.errors import ClusterError
@@ -16,9 +16,10 @@ from harness.isolation.matrix import Cell
 from harness.isolation.stage import PORTS
 from harness.isolation.stand_ins import with_stand_ins
 from harness.isolation.table import as_written
-from harness.isolation.workloads import world_of
+from harness.isolation.workloads import makers_of, world_of
 from harness.isolation.world import ContainerPort, Namespace, Pod, Service, Source, World
 from harness.kube.client import Api
+from harness.kube.kubectl import JsonObject
 from harness.kube.leftovers import until_none_is_going
 from harness.kube.manifests import Manifest
 from harness.kube.protocol import Protocol
@@ -31,10 +32,14 @@ DNS: Final = {"k8s-app": "kube-dns"}
 
 @dataclass(frozen=True)
 class Own:
-    """What the manifests say: ``written`` has made-up addresses, ``notes`` are on selectors that nobody meets."""
+    """What the manifests say: ``written`` has made-up addresses, ``notes`` are on selectors that nobody meets.
+
+    ``makers`` are the objects that make its pods, by their ids; none of the pods that stand for policies alone.
+    """
 
     written: World
     notes: tuple[str, ...]
+    makers: Mapping[str, JsonObject] = field(default_factory=dict, hash=False)
 
     @property
     def namespaces(self) -> frozenset[str]:
@@ -47,19 +52,22 @@ class Own:
 def of_manifests(manifests: Sequence[Manifest]) -> Own:
     """A user's manifests as a world, with stand-ins where they hold policies alone. Raises ManifestError."""
     plain, foreign = split(manifests)
-    world, notes = with_stand_ins(world_of(plain))
+    written = world_of(plain)
+    makers = dict(zip((pod.id for pod in written.pods), (one.object for one in makers_of(plain)), strict=True))
+    world, notes = with_stand_ins(written)
     told = [
         f"{one.what} ({one.at}) has no model, and is not applied: what it may decide is undefined" for one in foreign
     ]
-    return Own(replace(world, foreign=foreign), (*notes, *told))
+    return Own(replace(world, foreign=foreign), (*notes, *told), makers)
 
 
 @dataclass(frozen=True)
 class Staged:
     """The user's world on a cluster: ``world`` is all of it as it should be, ``pods`` are the user's own in it.
 
-    ``stand_ins`` are the names of those pods that stand in for a workload that does not run. ``forwarded`` are the
-    ports of nodes that lead on to a pod (NodePorts, hostPorts): what a policy says of the node is not said of them.
+    ``stand_ins`` are the names of those pods that stand in for a workload that does not run, and ``strayed`` tells of
+    those of them whose workload does run, but otherwise than it is written: it is not what is proved. ``forwarded`` are
+    the ports of nodes that lead on to a pod (NodePorts, hostPorts): what a policy says of the node is not said of them.
     """
 
     world: World
@@ -67,6 +75,7 @@ class Staged:
     services: tuple[Service, ...]
     stranger: Pod
     stand_ins: tuple[str, ...]
+    strayed: tuple[str, ...] = ()
     forwarded: frozenset[int] = frozenset()
 
 
@@ -77,6 +86,7 @@ def stage(lab: Lab, own: Own) -> Staged:
     now = snapshot.take(lab.api, own.written.policies, lab.bare.externals)
     running = {workload.id: _pods_of(workload, now) for workload in own.written.pods}
     missing = [workload for workload in own.written.pods if not running[workload.id]]
+    strayed = [said for one in missing if one.id in own.makers and (said := _strayed(lab.api, own.makers[one.id], now))]
     there = {one.name for one in now.namespaces}
     have = {(one.namespace, one.name) for one in now.policies}
     served = {one.id for one in now.services}
@@ -103,8 +113,24 @@ def stage(lab: Lab, own: Own) -> Staged:
         tuple(one for one in after.services if one.id in owned),
         next(pod for pod in after.pods if pod.id == stranger.id),
         tuple(pod.id for pod in missing if pod.id in made_ids),
+        tuple(strayed),
         _forwarded(lab.api),
     )
+
+
+def _strayed(api: Api, written: JsonObject, now: World) -> str:
+    """How pods of a workload run otherwise than it is written, of which none runs as it is; empty where none runs."""
+    path = api.path_of(written)
+    there = api.find(path) if path else None
+    if there is None:
+        return ""
+    namespace, name = there["metadata"]["namespace"], there["metadata"]["name"]
+    labels = (there["spec"].get("selector") or {}).get("matchLabels")
+    for pod in now.pods:
+        is_its = labels.items() <= pod.labels.items() if labels else pod.name == name
+        if pod.namespace == namespace and is_its:
+            return f"{written['kind']} {namespace}/{name} is otherwise than written: {pod.id} lacks its labels or ports"
+    return ""
 
 
 def _refuse_gaps(playing: Mapping[str, Collection[str]], services: Iterable[str], world: World) -> None:

@@ -38,6 +38,8 @@ class Proof:
     judged: Sequence[Judged]
     settled: Settled
     drift: Sequence[str]
+    stand_ins: frozenset[str] = frozenset()
+    """The ids of the pods that were made for the table's actors."""
 
     @property
     def broken(self) -> list[str]:
@@ -88,6 +90,7 @@ def prove_table(
     refuse_nowhere(expectations, snapshot.take(lab.api))
     lab.find_foreign()
     stand_ins = _stand_ins(lab, expectations)
+    lab.marker.wait()
     world = snapshot.take(lab.api, written, lab.bare.externals)
     intended = as_written(world, written, namespaces)
     players = company(expectations, intended, stand_ins)
@@ -96,9 +99,10 @@ def prove_table(
     sources = {cell.source.id: cell.source for _, cell in pairs}
     observer = observer_of(lab, intended, sources, allow_ephemeral=allow_ephemeral)
     wanted = {cell: State.ALLOWED if expected.allowed else State.DENIED for expected, cell in pairs}
-    settled = observer.settle(list(wanted), AGREE_SECONDS, wanted)
+    settled = observer.settle(list(wanted), AGREE_SECONDS, wanted, sure=True)
     judged = judge(pairs, settled.compared) + [untestable(one, players) for one in left]
-    return Proof(judged, settled, drift(world, written, namespaces, homes))
+    made = frozenset(pod.id for pod in stand_ins.values())
+    return Proof(judged, settled, drift(world, written, namespaces, homes), made)
 
 
 def observer_of(lab: Lab, world: World, sources: Iterable[str], *, allow_ephemeral: bool) -> Observer:
@@ -145,7 +149,7 @@ def _stand_ins(lab: Lab, expectations: Expectations) -> dict[str, Pod]:
     if not wanted:
         return {}
     homes = {pod.namespace for pod in wanted.values()} - {strangers.name}
-    made = lab.build(World((strangers, *map(Namespace, sorted(homes))), tuple(wanted.values())), existing=homes)
+    made = lab.build_once(World((strangers, *map(Namespace, sorted(homes))), tuple(wanted.values())), existing=homes)
     by_id = {pod.id: pod for pod in made.pods}
     return {name: by_id[pod.id] for name, pod in wanted.items()}
 

@@ -1,13 +1,14 @@
 """What proofs of isolation leave in a run's folder: JSON lines while they run, report and matrix at the end."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness import records
 from harness.isolation.conformance import Report, Trial
 from harness.isolation.grid import Line, grid, line_of
+from harness.isolation.matrix import Compared
 from harness.isolation.table import Judged
 
 TRIALS = "trials-{}.jsonl"
@@ -23,9 +24,9 @@ class Records(records.Records):
         """Write one trial down."""
         self.lines(TRIALS.format(self.writer), [trial.to_json()])
 
-    def matrix(self, table: str, judged: Iterable[Judged]) -> None:
-        """Write down each connection of a table, which is named so."""
-        self.lines(MATRIX, (json.dumps(line_of(table, one)) for one in judged))
+    def matrix(self, table: str, seen: Iterable[Judged | Compared], stand_ins: Collection[str] = ()) -> None:
+        """Write down each connection of a table, which is named so; ``stand_ins`` are the ids of those pods."""
+        self.lines(MATRIX, (json.dumps(line_of(table, one, stand_ins)) for one in seen))
 
     def edge(self, resource: str, who: str, *, is_open: bool, **about: str) -> None:
         """Write down a way through the API: the right that opens it, who tried, and whether it was open to him."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from harness.errors import ClusterError
 from harness.isolation.foreign import foreign_of, is_foreign
 from harness.isolation.parse import policy_of_object
 from harness.isolation.policy import Policy
@@ -15,7 +16,6 @@ from harness.kube.kubectl import JsonObject
 from harness.kube.protocol import Protocol
 
 _HEADLESS: Final = ("None", "", None)
-_FORBIDDEN: Final = 403
 _TOLD: Final = 5
 """How many policies of other APIs are named."""
 
@@ -66,8 +66,8 @@ class Others:
 def others_on(api: Api) -> Others:
     """Find the policies of other APIs that a cluster has, by its own discovery. Raises ApiError.
 
-    Those that the user may not list may be there: that is told, and where they decide, the proofs say that the cluster
-    deviates.
+    Those that cannot be listed, as where the user may not, may be there: that is told, and where they decide, the
+    proofs say that the cluster deviates.
     """
     served = discover(api)
     kinds = [one for one in served.resources if not one.subresource and is_foreign(one.group, one.kind)]
@@ -78,7 +78,7 @@ def others_on(api: Api) -> Others:
         try:
             bodies = api.items(one.path)
         except ApiError as error:
-            if error.status != _FORBIDDEN:
+            if not error.status:
                 raise
             unread.append(f"policies of kind {one.kind}.{one.group} are unknown: {error.output}")
             continue
@@ -100,9 +100,16 @@ def runs(body: JsonObject) -> bool:
 
 
 def node_of(body: JsonObject) -> Node:
-    """A node with the address by which its own pods know it."""
-    addresses = {one["type"]: one["address"] for one in body["status"].get("addresses", ())}
-    return Node(body["metadata"]["name"], addresses.get("InternalIP", ""))
+    """A node with the address by which its own pods know it: the first, where it has one of each family.
+
+    Raises ClusterError for one without any.
+    """
+    name, addresses = body["metadata"]["name"], body["status"].get("addresses", ())
+    for kind in ("InternalIP", "ExternalIP"):
+        for one in addresses:
+            if one["type"] == kind:
+                return Node(name, one["address"])
+    raise ClusterError(f"node {name} has no address yet: wait until it is ready")
 
 
 def _namespace(body: JsonObject) -> Namespace:

@@ -6,16 +6,17 @@ taken all of it in, in place of a sleep: see marker.py.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeAlias
 
 from harness.errors import ClusterError
 from harness.isolation.objects import pod_object, service_object
 from harness.isolation.policy import NAME_LABEL, Policy
 from harness.isolation.render import policy_object
 from harness.isolation.world import ContainerPort, Namespace, Pod, Service, ServicePort, World
-from harness.kube.client import Api, ApiError, ApiNotFound
+from harness.kube.client import Api, ApiConflict, ApiError, ApiNotFound
 from harness.kube.kubectl import JsonObject
+from harness.kube.leftovers import RUN, stranger_in
 from harness.kube.protocol import Protocol
 from harness.kube.wait import wait_until
 
@@ -81,11 +82,15 @@ def _service(pod: Pod) -> Service:
 
 @dataclass(frozen=True)
 class Stage:
-    """The means to change a cluster from world to world. ``labels`` are put on every object that is made."""
+    """The means to change a cluster from world to world. ``labels`` are put on every object that is made.
+
+    What it has made it knows by UID, and it removes nothing else: an object of the same name may be somebody else's.
+    """
 
     api: Api
     image: str
     labels: Mapping[str, str]
+    _made: dict[str, str] = field(default_factory=dict, repr=False)
 
     def bring(self, now: World, wanted: World) -> World:
         """Change the cluster from the world that it is to another one; that world with the addresses of new pods.
@@ -112,21 +117,65 @@ class Stage:
         return self._placed(now, wanted)
 
     def remove(self, world: World) -> None:
-        """Begin to delete a world's namespaces, and their pods at once: a namespace alone would take its time."""
+        """Begin to delete those of a world's namespaces that were made here, and their pods at once.
+
+        A namespace alone would take its time. One in which somebody else has put something since stays, without it.
+        """
+        mine = [one.name for one in world.namespaces if f"{_NAMESPACES}/{one.name}" in self._made]
+        shared = [name for name in mine if RUN in self.labels and stranger_in(self.api, name, {self.labels[RUN]})]
+        going = [name for name in mine if name not in shared]
+        self.remove_guests(shared)
         with ThreadPoolExecutor(max_workers=8) as pool:
             run = _Jobs(pool)
             try:
-                run.all(_delete(self.api, _PODS.format(one.name), gracePeriodSeconds=0) for one in world.namespaces)
+                run.all(_delete(self.api, _PODS.format(name), gracePeriodSeconds=0) for name in going)
             finally:
-                run.all(_delete(self.api, f"{_NAMESPACES}/{one.name}") for one in world.namespaces)
+                run.all(self._unmake(f"{_NAMESPACES}/{name}") for name in going)
+
+    def remove_guests(self, namespaces: Iterable[str]) -> None:
+        """Begin to delete what was made in namespaces that stay."""
+        homes = tuple(f"/namespaces/{name}/" for name in namespaces)
+        guests = [path for path in self._made if any(home in path for home in homes)]
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            _Jobs(pool).all(map(self._unmake, guests))
+
+    def _make(self, collection: str, body: JsonObject, what: str) -> JsonObject:
+        """Create an object. Raises ClusterError where it is there already, or the cluster does not take it."""
+        try:
+            made = self.api.post(collection, body)
+        except ApiConflict as error:
+            raise ClusterError(
+                f"{what} is on the cluster already, and this run has not made it: is it as your manifests say?"
+            ) from error
+        except ApiError as error:
+            if error.status in _REFUSED and not _is_too_early(error):
+                raise ClusterError(
+                    f"the cluster does not take {what}, which the proof needs: {error.output}"
+                ) from error
+            raise
+        meta = made.get("metadata", {})
+        self._made[f"{collection}/{body['metadata']['name']}"] = meta.get("uid", "")
+        return made
+
+    def _unmake(self, path: str) -> Job:
+        uid = self._made.pop(path)
+        options: dict[str, Any] = {"preconditions": {"uid": uid}} if uid else {}
+        if "/pods/" in path:
+            options["gracePeriodSeconds"] = 0
+        return _delete(self.api, path, **options)
 
     def _make_namespace(self, one: Namespace) -> Job:
         body = {"metadata": {"name": one.name, "labels": {**one.labels, **self.labels}}}
 
+        def gone() -> bool:
+            there = self.api.find(f"{_NAMESPACES}/{one.name}")
+            if there and "deletionTimestamp" not in there["metadata"]:
+                raise ClusterError(f"namespace {one.name} is on the cluster already, and this run has not made it")
+            return not there
+
         def make() -> None:
-            path = f"{_NAMESPACES}/{one.name}"
-            wait_until(f"namespace {one.name} to be gone", lambda: not self.api.find(path), seconds=_GONE_SECONDS)
-            self.api.post(_NAMESPACES, body)
+            wait_until(f"namespace {one.name} to be gone", gone, seconds=_GONE_SECONDS)
+            self._make(_NAMESPACES, body, f"namespace {one.name}")
 
         return make
 
@@ -143,16 +192,12 @@ class Stage:
 
         def admitted() -> JsonObject | None:
             try:
-                return self.api.post(_PODS.format(pod.namespace), body)
+                return self._make(_PODS.format(pod.namespace), body, f"pod {pod.id}")
             except ApiError as error:
-                if error.status == _FORBIDDEN and any(words in error.output for words in _NOT_YET):
-                    refused.append(error)
-                    return None
-                if error.status in _REFUSED:
-                    raise ClusterError(
-                        f"the cluster does not take pod {pod.id}, which the proof would probe from: {error.output}"
-                    ) from error
-                raise
+                if not _is_too_early(error):
+                    raise
+                refused.append(error)
+                return None
 
         return lambda: wait_until(
             f"pod {pod.id} to be admitted",
@@ -165,8 +210,7 @@ class Stage:
         before = {one.id for one in now.services}
         for one in wanted.services:
             if one.id not in before:
-                path, body = _SERVICES.format(one.namespace), service_object(one, self.labels)
-                yield lambda path=path, body=body: self.api.post(path, body)  # type: ignore[misc]
+                yield self._make_service(one)
 
     def _change_policies(self, now: World, wanted: World) -> Iterator[Job]:
         before = {(one.namespace, one.name): one for one in now.policies}
@@ -179,12 +223,16 @@ class Stage:
             if namespace in stays:
                 yield _delete(self.api, f"{_POLICIES.format(namespace)}/{name}")
 
+    def _make_service(self, one: Service) -> Job:
+        body = service_object(one, self.labels)
+        return lambda: self._make(_SERVICES.format(one.namespace), body, one.id)
+
     def _put_policy(self, policy: Policy, *, exists: bool) -> Job:
         path, body = _POLICIES.format(policy.namespace), policy_object(policy)
         body["metadata"]["labels"] = dict(self.labels)
         if exists:
             return lambda: self.api.put(f"{path}/{policy.name}", body)
-        return lambda: self.api.post(path, body)
+        return lambda: self._make(path, body, f"policy {policy.namespace}/{policy.name}")
 
     def _remove(self, now: World, wanted: World) -> Iterator[Job]:
         homes = {one.name for one in wanted.namespaces}
@@ -261,11 +309,16 @@ class _Jobs:
             future.result()
 
 
-def _delete(api: Api, path: str, **options: int) -> Job:
+def _is_too_early(error: ApiError) -> bool:
+    """Whether a pod was refused only since its namespace has just been made, or an older one of its name goes."""
+    return error.status == _FORBIDDEN and any(words in error.output for words in _NOT_YET)
+
+
+def _delete(api: Api, path: str, **options: Any) -> Job:  # noqa: ANN401 -- as of DeleteOptions
     def delete() -> None:
         try:
             api.delete(path, **options)
-        except ApiNotFound:
+        except (ApiNotFound, ApiConflict):  # it is gone, or another one has its name
             return
 
     return delete

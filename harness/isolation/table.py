@@ -171,16 +171,31 @@ def untestable(expected: Expected, players: Company) -> Judged:
 
 
 def unproved(judged: Iterable[Judged]) -> list[str]:
-    """The rows of which not one connection could be tested, in sentences, each with why its first could not."""
-    rows: dict[tuple[str, str], list[Judged]] = {}
+    """The rows and columns of which not one connection could be tested, in sentences, each with why not.
+
+    A column whose rows are all told already is not told once more.
+    """
+    rows: dict[str, list[Judged]] = {}
+    columns: dict[str, list[Judged]] = {}
     for one in judged:
-        rows.setdefault((one.expected.at, one.expected.source), []).append(one)
+        rows.setdefault(f"row {one.expected.source} ({one.expected.at})", []).append(one)
+        columns.setdefault(f"column {one.expected.destination}", []).append(one)
+    lost = {row: found for row, found in rows.items() if _untested(found)}
+    told = {one.compared.cell for found in lost.values() for one in found}
+    lost |= {
+        column: found
+        for column, found in columns.items()
+        if _untested(found) and any(one.compared.cell not in told for one in found)
+    }
     return [
-        f"row {source} ({at}) is not proved at all: none of its connections could be tested; of "
-        f"{found[0].compared.cell}: {found[0].compared.seen.why}"
-        for (at, source), found in rows.items()
-        if all(one.compared.seen.state is State.UNTESTED for one in found)
+        f"{what} is not proved at all: none of its connections could be tested; of {found[0].compared.cell}: "
+        f"{found[0].compared.seen.why}"
+        for what, found in lost.items()
     ]
+
+
+def _untested(found: Iterable[Judged]) -> bool:
+    return all(one.compared.seen.state is State.UNTESTED for one in found)
 
 
 def as_written(world: World, written: Sequence[Policy], namespaces: Iterable[str]) -> World:

@@ -69,6 +69,11 @@ class Addresses:
         return str(self._last)
 
 
+def makers_of(manifests: Sequence[Manifest]) -> list[Manifest]:
+    """The manifests that make pods, in the order of the pods of ``world_of``."""
+    return [one for one in manifests if (one.object["apiVersion"], one.object["kind"]) in _TEMPLATES]
+
+
 def world_of(manifests: Sequence[Manifest]) -> World:
     """What the manifests would make on a cluster, as far as policies see it; the same for the same manifests.
 
@@ -111,7 +116,7 @@ def _workloads(manifests: Sequence[Manifest]) -> Iterator[_Workload]:
 
 def _nodes(workloads: Sequence[_Workload]) -> dict[str, Node]:
     """The nodes that pods name, by name, or the one that every pod without a node is on."""
-    known = {one.node: one.pod["status"]["hostIP"].value for one in workloads if one.pod["status"]["hostIP"].value}
+    known = {one.node: address for one in workloads if (address := one.pod["status"]["hostIP"].address())}
     addresses = Addresses(_NODE_ADDRESSES, known.values())
     names = sorted({one.node for one in workloads} or {NODE})
     return {name: Node(name, known.get(name) or addresses.next()) for name in names}
@@ -120,7 +125,7 @@ def _nodes(workloads: Sequence[_Workload]) -> dict[str, Node]:
 def _pods(workloads: Sequence[_Workload], nodes: dict[str, Node]) -> tuple[Pod, ...]:
     """One pod for each workload. Workloads of one name in a namespace get their kind behind it."""
     owners = Counter((one.namespace, one.name) for one in workloads)
-    known = [one.pod["status"]["podIP"].value for one in workloads]
+    known = [one.pod["status"]["podIP"].address() for one in workloads]
     addresses = Addresses(taken=filter(None, known))
     pods = []
     for workload, address in zip(workloads, known, strict=True):
@@ -175,7 +180,7 @@ def _services(manifests: Sequence[Manifest]) -> tuple[Service, ...]:
         for body in found
         if body["spec"]["clusterIP"].value != "None" and body["spec"]["type"].value != "ExternalName"
     ]
-    known = [body["spec"]["clusterIP"].value for body in own]
+    known = [body["spec"]["clusterIP"].address() for body in own]
     addresses = Addresses(_SERVICE_ADDRESSES, filter(None, known))
     return tuple(
         Service(

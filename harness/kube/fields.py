@@ -7,6 +7,7 @@ that what passes here is what a cluster would take.
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any, Final
 
 from harness.errors import ManifestError
@@ -105,6 +106,15 @@ class Field:
             fix = "up to 15 small letters, digits and single '-' between them, one letter at least"
             raise self.wrong(f"{name!r} is no name of a port: write {fix}")
         return name
+
+    def address(self) -> str:
+        """An address of IPv4 or IPv6; empty where absent. Raises ManifestError for what is none."""
+        if not self.value:
+            return ""
+        try:
+            return str(ip_address(str(self.value)))
+        except ValueError as error:
+            raise self.wrong(f"{self.value!r} is no address of IPv4 or IPv6") from error
 
     def protocol(self) -> Protocol:
         """A protocol, TCP where none is written. Raises ManifestError for another one."""

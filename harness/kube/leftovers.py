@@ -109,8 +109,12 @@ def _left(group: str, kind: str, body: JsonObject) -> _Left:
 
 
 def _strangers(api: Api, home: _Left, runs: Collection[str]) -> str:
+    return stranger_in(api, home.body["metadata"]["name"], runs)
+
+
+def stranger_in(api: Api, namespace: str, runs: Collection[str]) -> str:
     """The first object in a namespace that is not these runs', nor made by the cluster; empty if there is none."""
-    return next(_not_ours(api, home.body["metadata"]["name"], runs), "")
+    return next(_not_ours(api, namespace, runs), "")
 
 
 def _not_ours(api: Api, namespace: str, runs: Collection[str]) -> Iterator[str]:

@@ -4,6 +4,7 @@ It can never be removed from its pod (KEP-277), only end: so it is used again wh
 """
 
 import secrets
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from harness.errors import ProbeError, WaitTimeout
@@ -75,9 +76,16 @@ def running_ephemeral(pod: JsonObject, image: str) -> str | None:
     states = _states(pod)
     for one in pod["spec"].get("ephemeralContainers") or []:
         name = str(one["name"])
-        if name.startswith(PREFIX) and one["image"] == image and "running" in states.get(name, {}):
+        state = states.get(name, {}).get("running")
+        if name.startswith(PREFIX) and one["image"] == image and state is not None and not _is_old(state):
             return name
     return None
+
+
+def _is_old(running: JsonObject) -> bool:
+    """Whether it may end by itself while a run still uses it."""
+    age = datetime.now(UTC) - datetime.fromisoformat(running["startedAt"])
+    return age.total_seconds() > LIFE_SECONDS / 2
 
 
 def _states(pod: JsonObject) -> dict[str, dict[str, Any]]:

@@ -16,6 +16,7 @@ from harness.isolation.real import Proof, prove_table
 from harness.isolation.recording import Records
 from harness.isolation.workloads import world_of
 from harness.kube.manifests import kustomize, load
+from harness.settings import Settings
 
 pytestmark = pytest.mark.xdist_group("case")
 
@@ -23,15 +24,17 @@ EXPECTED = Path(__file__).parent / "expected.yaml"
 
 
 @pytest.fixture(scope="module")
-def proof(case: Case, lab: Lab, records: Records) -> Proof:
+def proof(case: Case, lab: Lab, records: Records, settings: Settings) -> Proof:
     """Every cell of the table, tried at once."""
     render = kustomize(case.cluster.kubectl)
     written = [world_of(load(folder, render)) for folder in case.folders]
     policies = [policy for world in written for policy in world.policies]
     homes = [namespace for world in written for namespace in world.namespaces]
-    found = prove_table(lab, read(EXPECTED), policies, case.namespaces, allow_ephemeral=True, homes=homes)
-    records.matrix("the case", found.judged)
-    records.notes([f"the case's table: {found.counts}", *lab.notes, *lab.reopened])
+    found = prove_table(
+        lab, read(EXPECTED), policies, case.namespaces, allow_ephemeral=settings.may_attach, homes=homes
+    )
+    records.matrix("the case", found.judged, found.stand_ins)
+    records.notes([f"the case's table: {found.counts}", *found.settled.notes, *lab.notes, *lab.reopened])
     return found
 
 

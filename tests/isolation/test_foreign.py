@@ -12,7 +12,7 @@ from harness.isolation.oracle import Oracle
 from harness.isolation.policy import Direction, Policy
 from harness.isolation.snapshot import Others, others_on
 from harness.isolation.world import Foreign, Namespace, Node, Pod, Service, ServicePort, World
-from harness.kube.client import Api, ApiError
+from harness.kube.client import Api, ApiError, ApiUnreachable
 from harness.kube.fields import of_object
 from harness.kube.manifests import load
 from harness.kube.selectors import Selector
@@ -54,6 +54,7 @@ def test_kinds_that_decide_on_connections_are_known(group: str, kind: str) -> No
         ("networking.k8s.io", "NetworkPolicy"),
         ("crd.projectcalico.org", "StagedGlobalNetworkPolicy"),
         ("crd.projectcalico.org", "IPPool"),
+        ("controlplane.antrea.io", "NetworkPolicy"),
         ("example.com", "Server"),
         ("apps", "Deployment"),
     ],
@@ -125,6 +126,7 @@ def test_what_stands_in_the_root_namespace_of_a_mesh_means_all_of_it() -> None:
 
 def test_what_calico_only_shows_once_more_is_none() -> None:
     assert made("projectcalico.org/v3", "NetworkPolicy", "knp.default.db", "shop") is None
+    assert made("cilium.io/v2", "CiliumNetworkPolicy", "knp.default.db", "shop") is not None
 
 
 # ------------------------------------------------------------------------------------------------- nothing is expected
@@ -257,15 +259,16 @@ def test_a_cluster_without_any_has_nothing_to_tell() -> None:
     assert Others().notes == []
 
 
-def test_those_that_may_not_be_listed_are_told_as_unknown() -> None:
-    found = others_on(Server(CALICO, {PATH: ApiError("GET", PATH, 403, "you may not")}).real)
+@pytest.mark.parametrize("status", [403, 405, 503])
+def test_those_that_cannot_be_listed_are_told_as_unknown(status: int) -> None:
+    found = others_on(Server(CALICO, {PATH: ApiError("GET", PATH, status, "you may not")}).real)
 
     assert found.notes == ["policies of kind GlobalNetworkPolicy.crd.projectcalico.org are unknown: you may not"]
 
 
-def test_another_error_is_raised() -> None:
-    with pytest.raises(ApiError, match="it is on fire"):
-        others_on(Server(CALICO, {PATH: ApiError("GET", PATH, 500, "it is on fire")}).real)
+def test_a_server_that_does_not_answer_is_an_error() -> None:
+    with pytest.raises(ApiUnreachable):
+        others_on(Server(CALICO, {PATH: ApiUnreachable("GET", PATH, 0, "no answer")}).real)
 
 
 def test_an_api_whose_server_is_away_is_told() -> None:

@@ -1,5 +1,6 @@
 """The matrix for the eye: which mark a cell gets, how the lines stand, and where the ways through the API are shown."""
 
+from dataclasses import replace
 from typing import Any
 
 from harness.isolation.expectations import Column, Expected
@@ -15,7 +16,9 @@ WEB, DB = Pod("shop", "web", "10.1.0.1"), Pod("shop", "db", "10.1.0.2")
 
 def judged(source: str = "web", *, allowed: bool = True, seen: State = State.ALLOWED, port: int = 80) -> Judged:
     expected = Expected(source, Column(port, actor="db"), allowed, at="table.yaml:9")
-    decision = Decision(Verdict.ALLOW, (Reason("policy shop/db allows it", "db.yaml:3"),))
+    decision = Decision(
+        Verdict.ALLOW if seen is State.ALLOWED else Verdict.DENY, (Reason("policy shop/db allows it", "db.yaml:3"),)
+    )
     return Judged(expected, Compared(Cell(WEB, DB, port), decision, Seen(seen, "connected")))
 
 
@@ -39,7 +42,23 @@ def test_a_line_says_all_that_is_known_of_a_connection() -> None:
         "model": "allow",
         "reasons": ["policy shop/db allows it (db.yaml:3)"],
         "holds": True,
+        "stand_ins": [],
     }
+
+
+def test_without_a_table_it_is_named_by_its_ends_and_the_model_says_what_is_expected() -> None:
+    line = line_of("theirs", judged(port=53).compared)
+
+    assert (line["from"], line["to"], line["expected"], line["at"]) == ("shop/web", "shop/db:53", "allow", "")
+
+
+def test_what_the_model_denies_is_marked_though_the_table_is_kept() -> None:
+    kept = judged()
+    denied = Judged(kept.expected, replace(kept.compared, expected=Decision(Verdict.DENY)))
+
+    assert kept.holds
+    assert denied.holds
+    assert not line_of("the case", denied)["holds"]
 
 
 def lines(*all_judged: Judged, table: str = "the case") -> list[dict[str, Any]]:
@@ -101,6 +120,19 @@ def test_ways_through_the_api_stand_below_the_first_table_in_the_columns_of_who_
         "from 1 b",
         "to      1",
         "db:80   o",
+    ]
+
+
+def test_stand_ins_are_told_from_the_users_own_pods() -> None:
+    made = [dict(line_of("yours", judged("a"), {WEB.id})), *lines(judged("b"), table="yours")]
+
+    assert text(*made)[:2] == ["yours: o gets through, * a stand-in", "from 1 a*, 2 b"]
+    assert made[0]["stand_ins"] == [WEB.id]
+
+
+def test_what_is_too_wide_for_the_eye_is_only_counted() -> None:
+    assert text(*lines(*(judged(str(number)) for number in range(31)))) == [
+        "the case: 1 destinations by 31 sources: too many to be shown here"
     ]
 
 

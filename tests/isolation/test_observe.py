@@ -288,8 +288,8 @@ def test_a_datagram_to_a_foreign_listener_that_stays_silent_proves_nothing(netwo
 
 def test_on_a_node_ours_listens_on_its_own_ports_and_another_may_take_a_datagram_on_others(network: Network) -> None:
     network.answer |= {(WEB.id, NODE.address): Outcome.TIMED_OUT, (NODE.id, NODE.address): Outcome.TIMED_OUT}
-    probers = {one: Scripted(network, one) for one in (WEB.id, NODE.id)}
-    eyes = Observer(WORLD, probers, [WEB.id, NODE.id])
+    probers = {one: Scripted(network, one) for one in (WEB.id, DNS.id, NODE.id)}
+    eyes = Observer(replace(WORLD, pods=(*WORLD.pods, DNS)), probers, [WEB.id, DNS.id, NODE.id])
 
     [ours] = look(eyes, Cell(WEB, NODE, 8080, UDP))
     [another] = look(eyes, Cell(WEB, NODE, 5353, UDP))
@@ -315,6 +315,44 @@ def test_a_world_that_agrees_at_once_is_looked_at_once(network: Network) -> None
     assert settled.agreed
     assert settled.rounds == 1
     assert {one.standing for one in settled.compared} == {Standing.CONFORMS}
+
+
+def test_a_source_that_is_denied_everything_shows_that_its_network_works_by_another_way_out(network: Network) -> None:
+    eyes = observer(network, replace(WORLD, pods=(*WORLD.pods, DNS)), (WEB.id, DB.id, DNS.id))
+    eyes._greeting |= {DNS.id}
+
+    assert [one.state for one in look(eyes, DENIED)] == [State.DENIED]
+    assert (WEB.id, DNS.address) in {(source, one.address) for source, asked in network.rounds for one in asked}
+
+    network.answer[WEB.id, DNS.address] = Outcome.TIMED_OUT
+    [seen] = look(eyes, DENIED)
+    assert seen.state is State.UNKNOWN
+    assert "the source reached nothing at all" in seen.why
+
+
+def test_what_is_denied_is_asked_once_more_for_longer_than_a_lost_packet_takes(network: Network) -> None:
+    class Lossy(Network):
+        """A network that lost the first packet of a connection that nobody denies; its world says that it is denied."""
+
+        def _verdict(self, source: str, target: Target) -> Probed:
+            found = super()._verdict(source, target)
+            late = (source, target.address) == (WEB.id, DB.address) and self.silences[-1] > 1
+            return replace(found, outcome=Outcome.CONNECTED) if late else found
+
+    lossy = Lossy(network.names, network.answer)
+
+    assert observer(lossy).settle([DENIED], seconds=0.0).agreed
+    settled = observer(lossy).settle([DENIED], seconds=0.0, sure=True)
+
+    assert [(one.cell, one.standing) for one in settled.wrong] == [(DENIED, Standing.DEVIATES)]
+
+
+def test_what_was_let_through_before_it_was_denied_is_told(network: Network) -> None:
+    settled = observer(Late(network.names)).settle([DENIED, ALLOWED], seconds=60)
+
+    assert settled.leaked == [DENIED]
+    assert settled.notes == [f"let through at first, and denied afterwards: {DENIED}"]
+    assert observer(network).settle([DENIED, ALLOWED], seconds=60).notes == []
 
 
 class Late(Network):

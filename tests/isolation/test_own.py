@@ -79,7 +79,7 @@ def test_nodes_and_outside_are_asked_where_a_rule_for_what_leaves_may_change_its
     entering = Policy("shop", "in", ingress=(Rule(ports=(Port(Protocol.TCP, 9999),)),))
     here = replace(world(web, stranger, DNS), policies=(leaving, entering))
 
-    asked = own.cells(Staged(here, (web,), (), stranger, (), frozenset({443})), TCP_AND_UDP)
+    asked = own.cells(Staged(here, (web,), (), stranger, (), forwarded=frozenset({443})), TCP_AND_UDP)
 
     outside = {(cell.port, cell.protocol) for cell in asked if cell.destination == OUTSIDE and cell.source == web}
     numbers = {1, 442, 443, 444, 4999, 5000, 5001, 5009, 5010, 5011, 8080, 8081, 65535}
@@ -107,6 +107,33 @@ def test_a_workload_or_service_that_is_not_there_any_more_is_an_error_and_no_sma
     own._refuse_gaps({web.id: {web.id, "shop/web-2"}}, [here.services[0].id], here)
     with pytest.raises(ClusterError, match=r"not any more: shop/db, service shop/db\. Does somebody else change it\?"):
         own._refuse_gaps({web.id: {web.id}, db.id: {db.id}}, ["service shop/db"], here)
+
+
+@pytest.mark.parametrize("template", [None, {"app": "web"}])
+def test_a_workload_that_runs_otherwise_than_it_is_written_is_told(template: dict[str, str] | None) -> None:
+    """Its labels are others on the cluster: no policy of the files selects it any more."""
+    changed = pod("web-1", app="web", tier="new") if template else pod("web", app="changed")
+    body: JsonObject = {
+        "kind": "Deployment" if template else "Pod",
+        "metadata": {"namespace": "shop", "name": "web"},
+        "spec": {},
+    }
+    if template:
+        body["spec"] = {"selector": {"matchLabels": template}}
+
+    class Api:
+        def path_of(self, _body: JsonObject) -> str:
+            return "path"
+
+        def find(self, _path: str) -> JsonObject | None:
+            return body
+
+    api = cast("client.Api", cast("Any", Api()))
+
+    assert own._strayed(api, body, world(changed)) == (
+        f"{body['kind']} shop/web is otherwise than written: {changed.id} lacks its labels or ports"
+    )
+    assert own._strayed(api, body, world(pod("other", app="other"))) == ""
 
 
 def test_a_folder_of_policies_alone_gets_pods_that_they_select_and_pods_that_they_do_not(tmp_path: Path) -> None:

@@ -98,6 +98,13 @@ class FakeApi:
         }
 
 
+class Marker:
+    """A marker that has always passed."""
+
+    def wait(self) -> None:
+        """Nothing to wait for."""
+
+
 class FakeLab:
     """A lab with a prober on the node."""
 
@@ -109,6 +116,8 @@ class FakeLab:
         self.bare = World(nodes=(NODE,), externals=externals)
         sources: list[Source] = [NODE, *externals]
         self.probers: dict[str, Prober] = {one.id: Answers() for one in sources}
+
+        self.marker = Marker()
 
     def find_foreign(self) -> None:
         """There is none."""

@@ -11,8 +11,9 @@ from harness.isolation import stage
 from harness.isolation.policy import Policy
 from harness.isolation.stage import bare_stage
 from harness.isolation.world import Namespace, Pod, World
-from harness.kube.client import Api, ApiError, ApiNotFound
+from harness.kube.client import Api, ApiConflict, ApiError, ApiNotFound
 from harness.kube.kubectl import JsonObject
+from harness.kube.leftovers import RUN
 from harness.kube.protocol import Protocol
 from harness.kube.selectors import Selector
 
@@ -201,8 +202,11 @@ def test_a_namespace_is_deleted_also_if_the_pods_of_another_cannot_be() -> None:
     told = Told()
     told.broken = PODS.format("w-a")
 
+    made = stage.Stage(cast("Api", cast("Any", told)), "image:1", {})
+    made._made.update({f"/api/v1/namespaces/{one.name}": "" for one in NOW.namespaces})
+
     with pytest.raises(ApiError, match="no room"):
-        stage.Stage(cast("Api", cast("Any", told)), "image:1", {}).remove(NOW)
+        made.remove(NOW)
 
     assert ("DELETE", "/api/v1/namespaces/w-a") in told.told
     assert ("DELETE", "/api/v1/namespaces/w-b") in told.told
@@ -231,7 +235,7 @@ def test_a_pod_that_is_refused_for_good_fails_at_once(refusal: ApiError) -> None
     with pytest.raises(ClusterError) as failed:
         brought(Told([refusal]), world, World())
 
-    assert str(failed.value).endswith(f"pod shop/web, which the proof would probe from: {refusal.output}")
+    assert str(failed.value).endswith(f"pod shop/web, which the proof needs: {refusal.output}")
 
 
 def test_a_namespace_or_a_pod_that_is_gone_while_it_is_brought_fails_at_once() -> None:
@@ -269,3 +273,112 @@ def test_a_stage_listens_on_sctp_where_the_kernel_has_it_and_its_names_stay_the_
         (8080, ""),
         (8081, ""),
     ]
+
+
+# ------------------------------------------------------------------------------------ what is somebody else's stays his
+
+
+class Server:
+    """An API server that has objects, and gives each that is made a UID."""
+
+    def __init__(self, *there: str) -> None:
+        self.there = {path: f"theirs-{number}" for number, path in enumerate(there)}
+        self.strangers: list[JsonObject] = []
+
+    def find(self, path: str) -> JsonObject | None:
+        """The object."""
+        return {"metadata": {"uid": self.there[path]}} if path in self.there else None
+
+    def post(self, path: str, body: JsonObject) -> JsonObject:
+        """Make it, unless its name is taken."""
+        whole = f"{path}/{body['metadata']['name']}"
+        if whole in self.there:
+            raise ApiConflict("POST", path, 409, "already exists")
+        self.there[whole] = f"ours-{len(self.there)}"
+        return {"metadata": {"uid": self.there[whole]}}
+
+    def delete(self, path: str, *, preconditions: JsonObject | None = None, **_: Any) -> None:  # noqa: ANN401 -- JSON
+        """Delete it, if it is the one that is meant, and what is in a namespace with it."""
+        if path.endswith("/pods"):
+            return
+        if path not in self.there:
+            raise ApiNotFound("DELETE", path, 404, "not found")
+        if preconditions and preconditions["uid"] != self.there[path]:
+            raise ApiConflict("DELETE", path, 409, "the UID is another one")
+        self.there = {one: uid for one, uid in self.there.items() if one != path and not one.startswith(f"{path}/")}
+
+    def items(self, path: str, **_: str) -> list[JsonObject]:
+        """Running pods, or what somebody else has put into a namespace."""
+        if path.startswith("/apis/apps/v1/"):
+            return self.strangers
+        ready = [{"type": "Ready", "status": "True"}]
+        pods = [one for one in self.there if one.startswith(f"{path}/")]
+        return [
+            {
+                "metadata": {"name": one.rpartition("/")[2], "labels": {RUN: "r1"}},
+                "spec": {"nodeName": "n", "clusterIP": "10.96.0.1"},
+                "status": {"podIP": "10.1.0.7", "conditions": ready},
+            }
+            for one in pods
+        ]
+
+
+GUEST = Pod("shop", "db", "", {})
+SHOP = World((Namespace("shop"),), (GUEST,))
+
+
+def stage_on(server: Server) -> stage.Stage:
+    return stage.Stage(cast("Api", cast("Any", server)), "image:1", {RUN: "r1"})
+
+
+def test_a_pod_of_the_same_name_that_is_somebody_elses_is_an_error_and_stays() -> None:
+    server = Server("/api/v1/namespaces/shop", "/api/v1/namespaces/shop/pods/db")
+    ours = stage_on(server)
+
+    with pytest.raises(ClusterError, match="pod shop/db is on the cluster already, and this run has not made it"):
+        ours.bring(World(SHOP.namespaces), SHOP)
+    ours.remove_guests({"shop"})
+
+    assert "/api/v1/namespaces/shop/pods/db" in server.there
+
+
+def test_a_namespace_that_somebody_else_has_made_meanwhile_is_an_error_and_stays() -> None:
+    server = Server("/api/v1/namespaces/shop")
+    ours = stage_on(server)
+
+    with pytest.raises(ClusterError, match="namespace shop is on the cluster already, and this run has not made it"):
+        ours.bring(World(), SHOP)
+    ours.remove(SHOP)
+
+    assert list(server.there) == ["/api/v1/namespaces/shop"]
+
+
+def test_guests_go_and_whoever_has_their_name_afterwards_stays() -> None:
+    server = Server("/api/v1/namespaces/shop")
+    ours = stage_on(server)
+    ours.bring(World(SHOP.namespaces), SHOP)
+    assert "/api/v1/namespaces/shop/pods/db" in server.there
+
+    server.there["/api/v1/namespaces/shop/pods/db"] = "another"
+    ours.remove_guests({"shop"})
+    assert server.there["/api/v1/namespaces/shop/pods/db"] == "another"
+
+    server = Server("/api/v1/namespaces/shop")
+    ours = stage_on(server)
+    ours.bring(World(SHOP.namespaces), SHOP)
+    ours.remove_guests({"shop"})
+    assert list(server.there) == ["/api/v1/namespaces/shop"]
+
+
+def test_a_namespace_of_ours_goes_unless_somebody_else_lives_in_it_by_now() -> None:
+    server = Server()
+    ours = stage_on(server)
+    ours.bring(World(), SHOP)
+    server.strangers = [{"metadata": {"name": "theirs", "namespace": "shop"}}]
+
+    ours.remove(SHOP)
+    assert list(server.there) == ["/api/v1/namespaces/shop"]
+
+    server.strangers = []
+    ours.remove(SHOP)
+    assert not server.there

@@ -307,7 +307,23 @@ def test_a_row_of_which_one_connection_was_tested_is_proved_as_far_as_that(expec
     judged = seen_as(expectations, {"stranger"})
     tested = replace(judged[-1], expected=next(one.expected for one in judged if one.expected.source == "stranger"))
 
-    assert unproved([*judged, tested]) == unproved(seen_as(expectations, set())) == []
+    assert not [one for one in unproved([*judged, tested]) if one.startswith("row ")]
+    assert unproved(seen_as(expectations, set())) == []
+
+
+def test_a_column_of_which_nothing_could_be_tested_is_told_unless_its_rows_are(expectations: Expectations) -> None:
+    judged = seen_as(expectations, {"stranger"})
+    [column] = {one.expected.destination for one in judged if one.expected.destination.protocol is Protocol.UDP}
+    untested = Seen(State.UNTESTED, "a datagram proves nothing")
+    lost = [
+        replace(one, compared=replace(one.compared, seen=untested)) if one.expected.destination == column else one
+        for one in seen_as(expectations, set())
+    ]
+
+    [told] = unproved(lost)
+
+    assert told.startswith(f"column {column} is not proved at all: none of its connections could be tested; of ")
+    assert told.endswith(": a datagram proves nothing")
 
 
 # ---------------------------------------------------------------------------------------------------------------- drift

@@ -307,7 +307,7 @@ def test_a_policy_of_another_api_is_named_and_what_it_may_decide_is_held_against
 
     [told] = proof.broken
     assert told.startswith(f"web -> db:8080 must be allow ({shop.table}:7), but {shop.namespace}/web")
-    assert " was seen denied: timed out" in told
+    assert " was seen denied: " in told
     assert f"The policies as written say undefined: {calicos} may decide it, and has no model" in told
     assert {one.standing for one in proof.settled.compared} == {Standing.UNDEFINED}
     assert f"policies that have no model: {calicos}. What they may decide is undefined" in shop.lab.notes
@@ -361,7 +361,7 @@ def test_a_table_holds_once_a_prober_that_was_killed_is_opened_anew_and_the_lab_
 
     assert proof.broken == []
     assert proof.settled.rounds > 1
-    assert f"the prober of {other.id} broke, and was opened anew: 1 times" in shop.lab.reopened
+    assert f"the prober of {other.id} broke, and was opened anew" in shop.lab.reopened
 
 
 @pytest.mark.usefixtures("hurried")

@@ -6,7 +6,8 @@ import re
 import shlex
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from textwrap import dedent
 
@@ -18,7 +19,7 @@ from harness.isolation.proving import Disagreement
 from harness.isolation.recording import Records
 from harness.isolation.stage import bare_stage
 from harness.isolation.worlds import world_of
-from harness.kube.client import Api
+from harness.kube.client import Api, ApiError
 from harness.kube.rollout import wait_for_rollout
 from harness.kube.wait import wait_until
 from harness.settings import Settings
@@ -67,22 +68,58 @@ def test_a_folder_of_what_does_not_run_is_proved_by_stand_ins_and_leaves_nothing
     wait_until("namespace shop to be gone", lambda: not api.find("/api/v1/namespaces/shop"), seconds=SECONDS)
 
 
-OBSTACLES = {
-    "ResourceQuota": ({"hard": {"pods": "0"}}, "exceeded quota: tight"),
-    "LimitRange": ({"limits": [{"type": "Container", "min": {"memory": "8Gi"}}]}, "minimum memory usage per Container"),
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+NO_PODS = {
+    "failurePolicy": "Fail",
+    "matchConstraints": {
+        "resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}]
+    },
+    "validations": [{"expression": "false", "message": "no pods on Fridays"}],
 }
+IN_SHOP = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "shop"}}}
+BOUND = {"policyName": "no-pods", "validationActions": ["Deny"], "matchResources": IN_SHOP}
 
 
-@pytest.mark.parametrize("kind", OBSTACLES)
+@contextmanager
+def quota(api: Api) -> Iterator[str]:
+    """No pod fits into the namespace any more."""
+    body = {"metadata": {"name": "tight"}, "spec": {"hard": {"pods": "0"}}}
+    api.post("/api/v1/namespaces/shop/resourcequotas", body)
+    yield "exceeded quota: tight"
+
+
+@contextmanager
+def admission(api: Api) -> Iterator[str]:
+    """Somebody's policy of admission refuses pods in the namespace."""
+    path, binding = (f"{ADMISSION}/validatingadmissionpolic{end}" for end in ("ies", "ybindings"))
+    pod = {"metadata": {"name": "try"}, "spec": {"containers": [{"name": "main", "image": "none"}]}}
+
+    def refused() -> bool:
+        try:
+            api.post("/api/v1/namespaces/shop/pods", pod, dryRun="All")
+        except ApiError as error:
+            return "no pods on Fridays" in error.output
+        return False
+
+    try:
+        api.post(path, {"metadata": {"name": "no-pods"}, "spec": NO_PODS})
+        api.post(binding, {"metadata": {"name": "no-pods"}, "spec": BOUND})
+        wait_until("the policy of admission to hold", refused, seconds=SECONDS)
+        yield "ValidatingAdmissionPolicy 'no-pods' .* denied request: no pods on Fridays"
+    finally:
+        for one in (path, binding):
+            api.delete(f"{one}/no-pods")
+
+
+@pytest.mark.parametrize("obstacle", [quota, admission], ids=["quota", "admission"])
 def test_what_keeps_the_stand_ins_out_is_told_with_the_rule_and_the_pod_before_anything_is_probed(
-    shop: Path, user: User, api: Api, kind: str
+    shop: Path, user: User, api: Api, obstacle: Callable[[Api], AbstractContextManager[str]]
 ) -> None:
-    spec, rule = OBSTACLES[kind]
+    assert (shop / "shop").is_dir()
     api.post("/api/v1/namespaces", {"metadata": {"name": "shop"}})
     try:
-        api.post(f"/api/v1/namespaces/shop/{kind.lower()}s", {"metadata": {"name": "tight"}, "spec": spec})
-
-        done = user.pytest("isolation", *OPTIONS)
+        with obstacle(api) as rule:
+            done = user.pytest("isolation", *OPTIONS)
 
         assert done.status == pytest.ExitCode.TESTS_FAILED, done.said
         assert re.search(rf"ClusterError: the cluster does not take pod shop/\w+, which .*{rule}", done.said), done.said

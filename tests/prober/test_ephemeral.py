@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
@@ -13,7 +14,7 @@ from harness.prober.ephemeral import attach_ephemeral, running_ephemeral
 
 IMAGE = "harness.dev/prober:1"
 WAITING = {"waiting": {"reason": "ContainerCreating"}}
-RUNNING = {"running": {"startedAt": "now"}}
+RUNNING = {"running": {"startedAt": datetime.now(UTC).isoformat()}}
 
 
 class MadeUp:

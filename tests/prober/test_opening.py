@@ -1,5 +1,6 @@
 """Which means are chosen for a pod; that they work is seen in tests/live."""
 
+from datetime import UTC, datetime
 from typing import cast
 
 import pytest
@@ -10,6 +11,8 @@ from harness.kube.kubectl import JsonObject
 from harness.prober import opening
 from harness.prober.bootstrap import NoPython
 from harness.prober.opening import open_prober, running_containers
+
+SINCE = {"startedAt": datetime.now(UTC).isoformat()}
 
 OURS = "harness.dev/prober:1"
 
@@ -49,7 +52,7 @@ def pod(ephemeral: str = "", **containers: str) -> JsonObject:
         "status": {
             "phase": "Pending",
             "containerStatuses": states,
-            "ephemeralContainerStatuses": [{"name": ephemeral, "state": {"running": {}}}] if ephemeral else [],
+            "ephemeralContainerStatuses": [{"name": ephemeral, "state": {"running": SINCE}}] if ephemeral else [],
         },
     }
 

@@ -183,5 +183,5 @@ _module("harness.case", deployed_case=_deployed_case, open_case=_deployed_case, 
 _module("harness.chaoscase", Stage=StandInStage, Chaos=StandInChaos)
 _module("harness.images.catalogue", prober_image=lambda _timeline: _Image("prober:1", Path("/dev/null")))
 _module("harness.probing", prove_policy_on=_prove)
-_module("harness.kube.leftovers", remove=_clear, until_none_is_going=None)
+_module("harness.kube.leftovers", remove=_clear, until_none_is_going=None, stranger_in=None, RUN="harness.dev/run")
 _module("harness.kube.bundle", collect=_collect)
