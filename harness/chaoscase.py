@@ -10,6 +10,8 @@ from harness.chaos.faults import FAULTS
 from harness.chaos.invoice_aims import invoice_aims
 from harness.chaos.invoices import Invoices
 from harness.chaos.journals import journal_for
+from harness.chaos.litmus.fault import EngineFault
+from harness.chaos.litmus.run import Wanted
 from harness.chaos.plan import Plan
 from harness.chaos.recording import record
 from harness.chaos.runner import Arsenal, run
@@ -17,6 +19,13 @@ from harness.chaos.runner import Run as ChaosRun
 from harness.chaos.scene import Scene, workloads_in
 from harness.records import Records
 from harness.run import Run
+from harness.settings import Settings
+
+
+def engine_of(settings: Settings) -> Wanted:
+    """What the options say of a user's ChaosEngine, of which there is one."""
+    assert settings.chaos_engine is not None  # noqa: S101 -- who calls has looked
+    return Wanted(settings.chaos_engine, settings.chaos_runner, settings.litmus_python, settings.chaos_seed)
 
 
 class Stage:
@@ -65,18 +74,21 @@ class Chaos:
         """The case as it is now, as a scene."""
         return self._scene(self._case.namespaces)
 
-    def run(self, plan: Plan, name: str, case: Case | None = None) -> ChaosRun:
+    def run(self, plan: Plan, name: str, case: Case | None = None, arsenal: Arsenal | None = None) -> ChaosRun:
         """Carry out one plan, on the case or on a changed build of it; ``name`` is the folder's, used but once."""
         on = case or self._case
         with closing(self._clients(on, name)) as clients:
             phase = f"chaos {name}: seed {plan.seed}, {plan.duration:g} s, {len(plan.faults)} faults"
             with self._where.timeline.phase(phase):
                 folder = self.records.folder / name
-                return run(plan, self.scene(), clients, self.arsenal(on), folder, say=self._where.timeline.say)
+                arsenal = arsenal or self.arsenal(on)
+                return run(plan, self.scene(), clients, arsenal, folder, say=self._where.timeline.say)
 
     def run_as_wanted(self) -> ChaosRun:
         """The run that the options ask for; one that breaks a promise is shrunk, and the enforcer is proven anew."""
         settings = self._where.settings
+        if settings.chaos_engine is not None:
+            return self.run_engine(engine_of(settings), "run")
         wanted = proving.Wanted(settings.chaos_plan, settings.chaos_seed, settings.chaos_duration)
         done = self.run(wanted.plan(self.scene(), self.arsenal()), "run")
         record(self.records, done)
@@ -88,6 +100,20 @@ class Chaos:
             self.records.notes([f"the smallest plan that was seen to fail, {rate}: {done.folder / proving.SMALLEST}"])
         if proving.struck_the_enforcer(done):
             self._where.prove_policy("policy canary after a fault on its enforcer")
+        return done
+
+    def run_engine(self, wanted: Wanted, name: str) -> ChaosRun:
+        """The experiments of a user's ChaosEngine in place of a plan's faults, with the same clients and checkers.
+
+        ``name`` is the folder's, used but once. Raises what ``Wanted.check`` does, before anything is broken.
+        """
+        settings = self._where.settings
+        wanted.check(self.scene(), settings.paths.cache)
+        folder = self.records.folder / f"{name}-engine"
+        fault = EngineFault(wanted, folder, settings.paths.cache, self._where.timeline.say)
+        done = self.run(fault.plan(settings.chaos_duration), name, arsenal=fault.arsenal)
+        record(self.records, done)
+        self.records.notes(map(str, fault.outcomes))
         return done
 
     def _clients(self, case: Case, name: str) -> Invoices:

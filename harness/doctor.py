@@ -114,7 +114,9 @@ def checks(settings: Settings) -> list[Check]:
         Check("container engine", engine, "none is needed: only --cluster=kind and minikube use one", required=False),
         Check("kind", _program("kind"), "only --cluster=kind uses it", required=False),
         Check("minikube", _program("minikube"), "only --cluster=minikube uses it", required=False),
-        Check("netem", in_network(NETEM), "modprobe sch_netem: faults that delay packets need it", required=False),
+        Check(
+            "netem", in_network(NETEM), "modprobe sch_netem: your own faults that delay packets need it", required=False
+        ),
         Check("SCTP", sctp, "modprobe sctp: policies on SCTP are then probed, too", required=False),
     ]
 

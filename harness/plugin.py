@@ -42,6 +42,7 @@ MARKERS = {
 """Markers by folder: a test in ``scenarios/<marker>/`` has it, and one in ``tests/live/``."""
 
 PROMISE = "promise: what the system promises; where an assertion of it fails, no second run excuses that"
+PACKAGE = Path(__file__).parent
 TIMED_OUT = "Timeout ("
 """How the words of pytest-timeout begin where it fails a test."""
 PROMISES = ("promise", "isolation", "access", "chaos")
@@ -251,6 +252,8 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show our own errors in words, and gather a bundle when a test that uses the cluster fails."""
+    if call.excinfo is not None and isinstance(call.excinfo.value, HarnessError):
+        _cut(item, call.excinfo)
     report = yield
     if not report.failed or call.excinfo is None:
         return report
@@ -267,6 +270,20 @@ def pytest_runtest_makereport(
             report.sections.append(("failure bundle", str(folder)))
             report.user_properties.append(("harness.bundle", str(folder)))
     return report
+
+
+def _cut(item: pytest.Item, error: pytest.ExceptionInfo[BaseException]) -> None:
+    """Show where a test met an error of ours, and not how we came to it, which its words say: but by --full-trace."""
+    if item.config.option.fulltrace:
+        return
+    before = None
+    for entry in error.traceback:
+        if before is not None and Path(entry.path).is_relative_to(PACKAGE):
+            before.tb_next = None
+            error.value.__cause__, error.value.__suppress_context__ = None, True
+            return
+        if before is not None or Path(entry.path) == item.path:
+            before = entry._rawentry  # noqa: SLF001 -- pytest goes through it once more, and would undo what is filtered
 
 
 def _is_a_broken_promise(item: pytest.Item, when: str, error: BaseException) -> bool:
@@ -519,9 +536,15 @@ def chaos(pytestconfig: pytest.Config, case: "Case", chaos_scene: Callable[[Iter
 
 @pytest.fixture(scope="session")
 def history(pytestconfig: pytest.Config, chaos: "Chaos") -> "ChaosRun":
-    """One run of chaos on the case, as ``--chaos-seed``, ``-duration`` and ``-plan`` say, with its history.
+    """One run of chaos on the case, with its history, as the options say that begin with ``--chaos``.
 
-    A run that breaks a promise is shrunk. After a fault on what enforces policies the canary runs again.
+    A run that breaks a promise is shrunk. After a fault on what enforces policies the canary runs again. Skips where
+    the runner of ``--chaos-runner`` is not here.
     """
+    from harness.chaos.litmus.failures import RunnerAbsent  # noqa: PLC0415 -- as above
+
     with _shown(pytestconfig):
-        return chaos.run_as_wanted()
+        try:
+            return chaos.run_as_wanted()
+        except RunnerAbsent as absent:
+            pytest.skip(str(absent))

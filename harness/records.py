@@ -45,10 +45,16 @@ def measured_in(folder: Path) -> list[dict[str, float | int | str]]:
 
 
 def said_in(folder: Path) -> list[str]:
-    """The sentences of a run, each once, whoever said it, and a line for each thing that it measured."""
+    """The sentences of a run, each once, whoever said it, and a line for each thing that it measured.
+
+    What is indented belongs to the sentence above it, as a table's rows do, and stays.
+    """
     notes = folder / NOTES
-    said = dict.fromkeys(notes.read_text(encoding="utf-8").splitlines()) if notes.exists() else ()
-    return [*said] + [
+    said: list[str] = []
+    for line in notes.read_text(encoding="utf-8").splitlines() if notes.exists() else ():
+        if line.startswith(" ") or line not in said:
+            said.append(line)
+    return said + [
         f"{one['name']}: " + ", ".join(f"{key} {value}" for key, value in one.items() if key != "name")
         for one in measured_in(folder)
     ]

@@ -61,7 +61,7 @@ def _http_url(value: str) -> str:
 
 def _existing_path(value: Path) -> Path:
     if not value.exists():
-        raise ValueError("must exist")
+        raise ValueError(f"must exist: there is no {value.absolute()}")
     return value
 
 
@@ -123,6 +123,7 @@ class Options(BaseModel):
     patience: PositiveFloat = Field(
         1.0,
         le=1000,
+        allow_inf_nan=False,
         description="multiplies every deadline, for slow machines: a deadline bounds a hang, it judges nothing",
     )
 
@@ -314,6 +315,8 @@ def gather(
 
 _RULES = {
     "greater_than": "must be greater than 0",
+    "less_than_equal": "must be 1000 at most",
+    "finite_number": "must be a number",
     "int_parsing": "must be a whole number",
     "float_parsing": "must be a number",
     "bool_parsing": "must be true or false",
@@ -340,3 +343,11 @@ def _check_together(options: Options, origin: Mapping[str, str]) -> None:
             f"{origin['isolation_expectations']}: {options.isolation_expectations} is held against nothing: "
             "give the manifests that it speaks of with --manifests"
         )
+    if options.chaos_engine and options.chaos_plan:
+        raise SettingsError(
+            f"{origin['chaos_engine']}: {options.chaos_engine} takes the place of a plan: give it or --chaos-plan"
+        )
+    if options.chaos_runner != "native" and not options.chaos_engine:
+        raise SettingsError(f"{origin['chaos_runner']}: there is nothing to run: name a file with --chaos-engine")
+    if options.litmus_python and options.chaos_runner != "litmus-python":
+        raise SettingsError(f"{origin['litmus_python']}: it is used with --chaos-runner=litmus-python only")

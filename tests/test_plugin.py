@@ -226,6 +226,27 @@ def test_an_error_in_making_the_cluster_is_told_in_words_and_other_tests_run(run
     assert "stand_in_wiring.py" not in result.stdout.str()
 
 
+def test_an_error_of_ours_in_a_users_test_is_told_with_their_line_and_none_of_our_source(run: pytest.Pytester) -> None:
+    run.makepyfile(
+        """
+        from harness.kube.wait import wait_until
+
+        def fails():
+            raise ValueError("the cause")
+
+        def test_one():
+            wait_until("the moon to rise", lambda: False, seconds=0)
+        """
+    )
+
+    said = run.runpytest_subprocess().stdout.str()
+
+    assert "waited 0 s for the moon to rise" in said
+    assert 'wait_until("the moon to rise"' in said
+    assert "def wait_until" not in said
+    assert "def wait_until" in run.runpytest_subprocess("--full-trace").stdout.str()
+
+
 def test_a_failed_test_leaves_a_bundle_that_the_report_names(run: pytest.Pytester) -> None:
     run.makepyfile("def test_one(cluster): assert False\ndef test_two(): assert False")
     result = run.runpytest_subprocess()

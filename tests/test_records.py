@@ -38,5 +38,19 @@ def test_what_several_processes_say_is_said_once(folder: Path) -> None:
     assert said_in(folder) == ["protocols: TCP, UDP", "stand-ins: shop/web"]
 
 
+def test_rows_of_two_tables_that_are_alike_are_said_twice(folder: Path) -> None:
+    for seed in (1, 2):
+        Records(folder).notes([f"seed {seed}", "  operation  ok", "  pay         7"])
+
+    assert said_in(folder) == [
+        "seed 1",
+        "  operation  ok",
+        "  pay         7",
+        "seed 2",
+        "  operation  ok",
+        "  pay         7",
+    ]
+
+
 def test_a_folder_in_which_nothing_was_written_says_nothing(folder: Path) -> None:
     assert said_in(folder) == []

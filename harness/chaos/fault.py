@@ -35,12 +35,14 @@ class Target:
 class Evidence:
     """What shows that a fault hit. Without ``hit`` it was *vacuous*: nothing was broken, whatever was asked for.
 
-    ``struck`` says what was really broken (a pod's name and UID, a process), ``said`` how that is known.
+    ``struck`` says what was really broken (a pod's name and UID, a process), ``said`` how that is known. ``failed`` is
+    what the fault itself saw that must not be, as a probe of a Litmus experiment does: the run fails for it.
     """
 
     struck: str = ""
     hit: bool = False
     said: str = ""
+    failed: str = ""
     details: dict[str, str] = field(default_factory=dict)
 
     def proven(self, said: str) -> None:

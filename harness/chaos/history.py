@@ -7,6 +7,7 @@ and has no end, because the run was killed, is *info* too.
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
@@ -84,6 +85,7 @@ class Recorder:
         self._file: IO[str] = file.open("x", encoding="utf-8")
         self._lock = threading.Lock()
         self._operations: dict[int, Operation] = {}
+        self._ended: Counter[Outcome] = Counter()
 
     def __enter__(self) -> Self:
         return self
@@ -107,8 +109,16 @@ class Recorder:
         ended = replace(operation, ended=now, outcome=result.outcome, answer=result.answer)
         with self._lock:
             self._operations[ended.index] = ended
+            self._ended[ended.outcome] += 1
             self._write({"type": ended.outcome, "index": ended.index, "answer": result.answer, "time": now})
         return ended
+
+    @property
+    def so_far(self) -> str:
+        """How many have begun, and how those that have ended did, in words."""
+        with self._lock:
+            ended = ", ".join(f"{self._ended[outcome]} {outcome}" for outcome in Outcome)
+            return f"{len(self._operations)} operations ({ended})"
 
     def operations(self) -> list[Operation]:
         """All of them so far, in the order in which they began."""

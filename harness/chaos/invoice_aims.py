@@ -31,7 +31,7 @@ UNDISTURBED: Final = frozenset(
 )
 """Our sessions are in the databases' pods, by way of these components."""
 
-WAITING_SECONDS: Final = 20.0
+WAITING_SECONDS: Final = 60.0
 """How long the clients may take to do what is to be caught."""
 
 STARTING_SECONDS: Final = 60.0

@@ -44,10 +44,14 @@ class PlannedFault(_Part):
     seconds: NonNegativeFloat = 0.0
     aim: str = ""
 
+    @property
+    def named(self) -> str:
+        """What it is and where, in short."""
+        return f"{self.kind}{f' {self.aim}' if self.aim else ''} of {self.target}"
+
     def __str__(self) -> str:
         lasts = f" for {self.seconds:g} s" if self.seconds else ""
-        aimed = f" {self.aim}" if self.aim else ""
-        return f"{self.kind}{aimed} of {self.target} [{self.index}] at {self.at:.2f} s{lasts}"
+        return f"{self.named} [{self.index}] at {self.at:.2f} s{lasts}"
 
 
 class Plan(_Part):

@@ -2,8 +2,9 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
-from harness.chaos.availability import recoveries, stretches
+from harness.chaos.availability import PERCENTILES, recoveries, stretches
 from harness.chaos.history import Outcome
 from harness.chaos.runner import Run
 from harness.chaos.strikes import kinds
@@ -40,24 +41,61 @@ def figures(run: Run) -> dict[str, float | int | str]:
 
 
 def summary(run: Run) -> list[str]:
-    """A few lines for people."""
-    outcomes = Counter(str(one.outcome) for one in run.operations)
-    ended = ", ".join(f"{outcomes[outcome]} {outcome}" for outcome in Outcome)
-    struck = ", ".join(f"{number} {kind}" for kind, number in sorted(Counter(s.planned.kind for s in run.hits).items()))
-    lines = [
-        f"seed {run.plan.seed}: {len(run.operations)} operations ({ended}), {paid(run)} invoices paid",
-        f"{len(run.hits)} faults hit of {len(run.strikes)}: {struck or 'none'}",
-        *(f"  {stretch}" for stretch in stretches(run.operations, run.strikes)),
+    """Tables for people: operations, latency, faults, promises; and how the run is replayed."""
+    asked = f"seed {run.plan.seed}: {len(run.operations)} operations, {paid(run)} invoices paid"
+    return [
+        f"{asked}, {len(run.hits)} faults hit of {len(run.strikes)}",
+        *_table(("operation", *Outcome), _operations(run)),
+        *_table(("stretch", "asked", "ok %", *(f"p{p} ms" for p in PERCENTILES)), _stretches(run)),
+        *_table(("fault that hit", "fired s", "healed s", "longest without an ok s"), _faults(run)),
+        *_table(("promise", "looked at", "broken"), _promises(run)),
+        *(f"  {one}" for one in [one for one in run.strikes if one.vacuous][:SHOWN]),
+        f"replay: pytest -m chaos --chaos-plan={run.folder / 'plan.json'}",
     ]
-    lines += [f"  {one.checker}: {one.looked_at} looked at, {len(one.findings)} broken" for one in run.judgements]
-    lines += [f"  {one}" for one in run.strikes if one.vacuous][:SHOWN]
-    lines += [f"replay: pytest -m chaos --chaos-plan={run.folder / 'plan.json'}"]
-    return lines
+
+
+def _operations(run: Run) -> Iterator[Sequence[object]]:
+    counts = Counter((one.f, one.outcome) for one in run.operations)
+    for f in sorted({one.f for one in run.operations}):
+        yield (f, *(counts[f, outcome] for outcome in Outcome))
+
+
+def _stretches(run: Run) -> Iterator[Sequence[object]]:
+    for one in stretches(run.operations, run.strikes):
+        yield (one.name, one.asked, f"{one.success_pct:.2f}", *(f"{ms:.0f}" for ms in one.latency_ms))
+
+
+def _faults(run: Run) -> Iterator[Sequence[object]]:
+    for one in recoveries(run.operations, run.strikes):
+        strike = one.strike
+        healed = "never" if strike.healed is None else f"{strike.healed:.1f}"
+        yield (strike.planned.named, f"{strike.fired:.1f}", healed, f"{one.seconds:.2f}")
+
+
+def _promises(run: Run) -> Iterator[Sequence[object]]:
+    for one in run.judgements:
+        yield (one.checker, one.looked_at, len(one.findings))
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """Lines in columns: the first one's words to the left, figures to the right. None where there is no row."""
+    body = [[str(cell) for cell in row] for row in rows]
+    if not body:
+        return
+    widths = [
+        max(map(len, column))
+        for column in zip(head, *(row + [""] * (len(head) - len(row)) for row in body), strict=True)
+    ]
+    for row in ([*head], *body):
+        first, *others = [*row, *[""] * (len(head) - len(row))]
+        cells = (f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True))
+        yield "  ".join(["", f"{first:<{widths[0]}}", *cells]).rstrip()
 
 
 def told(run: Run) -> str:
     """What is wrong with a run, for a failing test."""
     wrong = [str(one) for one in run.findings[:SHOWN]] + [f"not healed: {one}" for one in run.unhealed]
+    wrong += [one.failed for one in run.strikes if one.failed]
     if len(run.findings) > SHOWN:
         wrong.append(f"… and {len(run.findings) - SHOWN} more in {run.folder / 'findings.txt'}")
     if not run.hits:

@@ -27,17 +27,20 @@ from harness.kube.client import ApiUnreachable
 from harness.kube.wait import wait_until
 
 STRIKES_AT_ONCE: Final = 24
-WHOLE_SECONDS: Final = 30.0
+WHOLE_SECONDS: Final = 120.0
 """How long a fault waits for what another one has struck."""
 
-LATE_SECONDS: Final = 30.0
-"""How much longer clients go on for faults that still wait for what earlier ones have struck."""
+LATE_SECONDS: Final = 60.0
+"""How much longer clients go on for faults that have not hit: that still wait for what earlier ones have struck."""
 
 SELDOM: Final = frozenset({"node-restart"})
 """Faults that are not drawn, as nothing but their own end could be seen beside them: a plan names them."""
 
 SOLE: Final = 0.2
 """How often the only pod of a workload is drawn, beside one of several: all that needs it stands still meanwhile."""
+
+PROGRESS_SECONDS: Final = 5.0
+"""How often it is told how far a run is."""
 
 _POLL_SECONDS: Final = 0.05
 
@@ -74,7 +77,7 @@ class Run:
     @property
     def failed(self) -> bool:
         """Whether a promise was broken, something stayed broken, or nothing was."""
-        return bool(self.findings or self.unhealed or not self.hits)
+        return bool(self.findings or self.unhealed or not self.hits or any(one.failed for one in self.strikes))
 
     def judgement(self, checker: str) -> Judgement:
         """What the checker of that name found."""
@@ -83,10 +86,14 @@ class Run:
 
 @dataclass(frozen=True)
 class Arsenal:
-    """What a run can do: faults by kind, and aims by name."""
+    """What a run can do: faults by kind, and aims by name.
+
+    ``late`` is for how many seconds longer than planned clients go on for a fault that has not hit.
+    """
 
     faults: Faults
     aims: Aims = field(default_factory=dict)
+    late: float = LATE_SECONDS
 
     def candidates(self, scene: Scene) -> list[Candidate]:
         """Every fault that can be drawn here, on each of its targets, and at each of its aims."""
@@ -118,10 +125,14 @@ def run(plan: Plan, scene: Scene, workload: Workload, arsenal: Arsenal, folder: 
         with ExitStack() as running:
             check = running.enter_context(clients(workload, plan.load, plan.seed, recorder, scene.now))
             nemesis = running.enter_context(_nemesis(scene, arsenal, plan, folder, say))
-            while scene.now() < plan.duration or (nemesis.waiting and scene.now() < plan.duration + LATE_SECONDS):
+            told = 0.0
+            while scene.now() < plan.duration or (nemesis.waiting and scene.now() < plan.duration + arsenal.late):
                 check()
                 scene.cluster.check()
                 nemesis.fire_due()
+                if scene.now() - told >= PROGRESS_SECONDS:
+                    told = scene.now()
+                    say(f"{told:5.1f} s  {recorder.so_far}{nemesis.moment}")
                 time.sleep(_POLL_SECONDS)
         say("the clients have ended; healing")
         strikes = nemesis.strikes
@@ -160,6 +171,13 @@ class _Nemesis:
         """Whether a fault has not hit yet that still may."""
         with self._lock:
             return len(self._begun) < len(self._due) or any(one.hit is None for one in self._under_way.values())
+
+    @property
+    def moment(self) -> str:
+        """The faults that are under way, in words; empty where there are none."""
+        with self._lock:
+            now = [f"{one.planned.kind} of {one.planned.target.rpartition('/')[2]}" for one in self._under_way.values()]
+        return f"; now: {', '.join(now)}" if now else ""
 
     def fire_due(self) -> None:
         while len(self._begun) < len(self._due) and self._due[len(self._begun)].at <= self._scene.now():
@@ -228,7 +246,7 @@ class _Nemesis:
             strike.healed = self._scene.now()
         finally:
             strike.struck, strike.said, strike.details = evidence.struck, evidence.said, evidence.details
-            strike.vacuous = not evidence.hit
+            strike.vacuous, strike.failed = not evidence.hit, evidence.failed
 
     def _aimed(self, fault: PlannedFault) -> AbstractContextManager[Reached]:
         if not fault.aim:

@@ -15,7 +15,7 @@ class Strike:
     """One fault of a run. Times are seconds since the run's start; None where it did not come to that.
 
     ``fired`` is when it was begun, ``hit`` when it was in effect, ``healed`` when it was undone and its workload whole.
-    ``aimed`` says that its aim was met, and how.
+    ``aimed`` says that its aim was met, and how; ``failed`` is what the fault itself saw that must not be.
     """
 
     planned: PlannedFault
@@ -25,6 +25,7 @@ class Strike:
     struck: str = ""
     said: str = ""
     aimed: str = ""
+    failed: str = ""
     vacuous: bool = True
     error: str = ""
     details: dict[str, str] = field(default_factory=dict)
@@ -42,7 +43,7 @@ class Strike:
 
     def __str__(self) -> str:
         came_to = " ".join(self.error.split())[:SHOWN_CHARACTERS] or (
-            "vacuous" if self.vacuous else "; ".join(filter(None, (self.aimed, self.said)))
+            "vacuous" if self.vacuous else "; ".join(filter(None, (self.aimed, self.said, self.failed)))
         )
         return f"{self.planned}: {self.struck or 'nothing struck'}: {came_to}"
 

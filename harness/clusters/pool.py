@@ -143,7 +143,7 @@ def _clear(runs: Runs, own: str, cluster: Cluster, timeline: Timeline) -> None:
         removed = remove(cluster.api, dead)
     if removed:
         told = "; ".join(removed[:TOLD]) + (f"; and {len(removed) - TOLD} more" if len(removed) > TOLD else "")
-        timeline.record("left by dead runs, removed", time.monotonic() - began, told)
+        timeline.record("left by earlier runs, removed", time.monotonic() - began, told)
 
 
 def _forget_locks(paths: Paths) -> None:

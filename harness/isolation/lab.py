@@ -162,6 +162,11 @@ class Lab:
         self._others = others_on(self.api)
 
     @property
+    def foreign(self) -> frozenset[str]:
+        """The policies of other APIs that are on the cluster, by name."""
+        return frozenset(one.what for one in self._others.policies)
+
+    @property
     def notes(self) -> list[str]:
         """What limits all proofs on this cluster: protocols that its kernel lacks, and policies that have no model."""
         lacking = ", ".join(one for one in Protocol if one not in self.protocols)

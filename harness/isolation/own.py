@@ -13,7 +13,7 @@ from harness.isolation.cells import breakpoints
 from harness.isolation.foreign import split
 from harness.isolation.lab import Lab
 from harness.isolation.matrix import Cell
-from harness.isolation.stage import PORTS
+from harness.isolation.stage import PORTS, obstacle
 from harness.isolation.stand_ins import with_stand_ins
 from harness.isolation.table import as_written
 from harness.isolation.workloads import makers_of, world_of
@@ -66,7 +66,8 @@ class Staged:
     """The user's world on a cluster: ``world`` is all of it as it should be, ``pods`` are the user's own in it.
 
     ``stand_ins`` are the names of those pods that stand in for a workload that does not run, and ``strayed`` tells of
-    those of them whose workload does run, but otherwise than it is written: it is not what is proved. ``forwarded`` are
+    those of them whose workload does run, but otherwise than it is written: it is not what is proved. ``idle`` says of
+    those whose pods are there why they do not run. ``forwarded`` are
     the ports of nodes that lead on to a pod (NodePorts, hostPorts): what a policy says of the node is not said of them.
     """
 
@@ -76,16 +77,26 @@ class Staged:
     stranger: Pod
     stand_ins: tuple[str, ...]
     strayed: tuple[str, ...] = ()
+    idle: Mapping[str, str] = field(default_factory=dict, hash=False)
     forwarded: frozenset[int] = frozenset()
 
 
 def stage(lab: Lab, own: Own) -> Staged:
-    """Find the user's pods, and make what is missing: namespaces, stand-ins, Services, policies; and a stranger."""
+    """Find the user's pods, and make what is missing: namespaces, stand-ins, Services, policies; and a stranger.
+
+    Raises ClusterError where the manifests hold nothing that could be probed.
+    """
+    if not own.written.pods:
+        raise ClusterError(
+            "the manifests hold no workload and no NetworkPolicy: there is nothing of yours to try. Is it the right "
+            "folder?"
+        )
     until_none_is_going(lab.api, own.namespaces)
     lab.find_foreign()
     now = snapshot.take(lab.api, own.written.policies, lab.bare.externals)
     running = {workload.id: _pods_of(workload, now) for workload in own.written.pods}
     missing = [workload for workload in own.written.pods if not running[workload.id]]
+    idle = {one.id: said for one in missing if (said := _idle(lab.api, one))}
     strayed = [said for one in missing if one.id in own.makers and (said := _strayed(lab.api, own.makers[one.id], now))]
     there = {one.name for one in now.namespaces}
     have = {(one.namespace, one.name) for one in now.policies}
@@ -114,8 +125,17 @@ def stage(lab: Lab, own: Own) -> Staged:
         next(pod for pod in after.pods if pod.id == stranger.id),
         tuple(pod.id for pod in missing if pod.id in made_ids),
         tuple(strayed),
+        idle,
         _forwarded(lab.api),
     )
+
+
+def _idle(api: Api, workload: Pod) -> str:
+    """Why the pods of a workload that are there do not run; empty where there are none."""
+    for body in api.items(f"/api/v1/namespaces/{workload.namespace}/pods"):
+        if workload.labels.items() <= (body["metadata"].get("labels") or {}).items() and not snapshot.runs(body):
+            return f"{body.get('status', {}).get('phase', 'new')}{obstacle(body.get('status', {}))}"
+    return ""
 
 
 def _strayed(api: Api, written: JsonObject, now: World) -> str:

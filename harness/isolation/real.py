@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from harness.errors import ProbeError
 from harness.isolation import snapshot
 from harness.isolation.expectations import Expectations, Kind
+from harness.isolation.foreign import undecided
 from harness.isolation.lab import AGREE_SECONDS, Lab
-from harness.isolation.matrix import State
+from harness.isolation.matrix import Compared, Seen, State
 from harness.isolation.observe import Observer, Settled
 from harness.isolation.policy import Policy
 from harness.isolation.table import (
@@ -24,7 +25,7 @@ from harness.isolation.table import (
     unproved,
     untestable,
 )
-from harness.isolation.world import ContainerPort, Namespace, Pod, World
+from harness.isolation.world import ContainerPort, Foreign, Namespace, Pod, World
 from harness.prober.opening import NoMeans, open_prober
 
 _FIRST_FREE_PORT: Final = 1024
@@ -80,12 +81,15 @@ def prove_table(
     *,
     allow_ephemeral: bool,
     homes: Iterable[Namespace] = (),
+    unapplied: Sequence[Foreign] = (),
 ) -> Proof:
     """Try every connection that a table speaks of, and hold it against the table and against the model.
 
     The model judges the policies as ``written`` for ``namespaces``, whatever the cluster has there: so what is missing
     on the cluster shows as a connection that should not be. ``homes`` are namespaces as they are written, whose labels
-    the drift speaks of. Raises ManifestError for an actor that nobody plays, and a cell that asks for nothing.
+    the drift speaks of. ``unapplied`` are policies of other APIs in the files: where the cluster does not have them,
+    what they may decide cannot be tested. Raises ManifestError for an actor that nobody plays, and a cell that asks for
+    nothing.
     """
     refuse_nowhere(expectations, snapshot.take(lab.api))
     lab.find_foreign()
@@ -100,9 +104,22 @@ def prove_table(
     observer = observer_of(lab, intended, sources, allow_ephemeral=allow_ephemeral)
     wanted = {cell: State.ALLOWED if expected.allowed else State.DENIED for expected, cell in pairs}
     settled = observer.settle(list(wanted), AGREE_SECONDS, wanted, sure=True)
-    judged = judge(pairs, settled.compared) + [untestable(one, players) for one in left]
+    missing = tuple(one for one in unapplied if one.what not in lab.foreign)
+    compared = [without(one, intended, missing) for one in settled.compared]
+    judged = judge(pairs, compared) + [untestable(one, players) for one in left]
     made = frozenset(pod.id for pod in stand_ins.values())
     return Proof(judged, settled, drift(world, written, namespaces, homes), made)
+
+
+def without(one: Compared, world: World, missing: tuple[Foreign, ...]) -> Compared:
+    """What was seen of a cell, or that it is untested where policies that are ``missing`` may decide it."""
+    said = undecided(replace(world, foreign=missing), one.cell.source, one.cell.destination, one.cell.port)
+    if said is None:
+        return one
+    names = ", ".join(policy.what for policy in missing)
+    return replace(
+        one, expected=said, seen=Seen(State.UNTESTED, f"a policy that is not applied may decide it: {names}")
+    )
 
 
 def observer_of(lab: Lab, world: World, sources: Iterable[str], *, allow_ephemeral: bool) -> Observer:

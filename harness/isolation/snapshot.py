@@ -16,6 +16,8 @@ from harness.kube.kubectl import JsonObject
 from harness.kube.protocol import Protocol
 
 _HEADLESS: Final = ("None", "", None)
+_WITHOUT: Final = "metrics.k8s.io"
+"""How groups end that have metrics, and no policy: their servers are late on a young cluster."""
 _TOLD: Final = 5
 """How many policies of other APIs are named."""
 
@@ -73,7 +75,8 @@ def others_on(api: Api) -> Others:
     kinds = [one for one in served.resources if not one.subresource and is_foreign(one.group, one.kind)]
     first = {(one.group, one.name): one for one in reversed(kinds)}  # of the preferred version
     found: list[Foreign | None] = []
-    unread = [f"whether the API {one} has policies is unknown: {why}" for one, why in served.silent.items()]
+    silent = {one: why for one, why in served.silent.items() if not one.partition("/")[0].endswith(_WITHOUT)}
+    unread = [f"whether the API {one} has policies is unknown: {why}" for one, why in silent.items()]
     for one in first.values():
         try:
             bodies = api.items(one.path)

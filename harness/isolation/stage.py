@@ -279,7 +279,7 @@ class Stage:
                 status = body.get("status", {})
                 ready = any(one["type"] == "Ready" and one["status"] == "True" for one in status.get("conditions", ()))
                 if not (ready and status.get("podIP")) or "deletionTimestamp" in body["metadata"]:
-                    last.append(f"{pod.id} is {status.get('phase', 'not there')}{_obstacle(status)}")
+                    last.append(f"{pod.id} is {status.get('phase', 'not there')}{obstacle(status)}")
                     continue
                 found[pod.id] = status["podIP"], body["spec"]["nodeName"]
             return not last
@@ -289,7 +289,7 @@ class Stage:
         return found
 
 
-def _obstacle(status: JsonObject) -> str:
+def obstacle(status: JsonObject) -> str:
     """What keeps a pod from running, where its status says it: no node has room, an image is missing, it crashes."""
     unplaced = [one.get("message", "") for one in status.get("conditions", ()) if one.get("reason") == "Unschedulable"]
     waiting = [one.get("state", {}).get("waiting", {}) for one in status.get("containerStatuses", ())]

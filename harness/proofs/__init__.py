@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 ISOLATION = HERE / "isolation.py"
 ACCESS = HERE / "access.py"
+CHAOS = HERE / "chaos.py"
 GROUP = "own"
 """The xdist group of all of them: one process has the namespaces of a user's manifests to itself."""
 CASE_MARK = Path("invoice-app") / "kustomization.yaml"
@@ -45,6 +46,8 @@ def own_proofs(settings: Settings) -> dict[str, Proof]:
     if folder is not None or rights is not None:
         option = f"--manifests={folder}" if folder is not None else f"--access-expectations={rights}"
         found["access"] = Proof(ACCESS, f"access of {option}")
+    if folder is not None and settings.chaos_engine is not None:
+        found["chaos"] = Proof(CHAOS, f"chaos of --chaos-engine={settings.chaos_engine}")
     return found
 
 
@@ -55,6 +58,7 @@ def check(settings: Settings) -> None:
     """
     from harness.access import expectations as rights  # noqa: PLC0415 -- pytest loads this file in every run
     from harness.access import own as roles  # noqa: PLC0415
+    from harness.chaos.litmus.parse import read_engines  # noqa: PLC0415
     from harness.isolation import expectations, own  # noqa: PLC0415
     from harness.isolation.table import refuse_nobodies  # noqa: PLC0415
     from harness.kube.manifests import load  # noqa: PLC0415
@@ -73,6 +77,8 @@ def check(settings: Settings) -> None:
             refuse_nobodies(expectations.read(table), written.written, written.namespaces)
     if settings.access_expectations is not None:
         rights.read(settings.access_expectations)
+    if settings.chaos_engine is not None:
+        read_engines(settings.chaos_engine)
 
 
 def places(settings: Settings, manifests: "Sequence[Manifest]") -> frozenset[str]:

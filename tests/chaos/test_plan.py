@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from harness.chaos.faults import FAULTS
 from harness.chaos.plan import QUIET, Candidate, Plan, PlannedFault, draw, read_plan
 from harness.errors import UsageError
 
@@ -122,3 +123,15 @@ def test_what_weighs_less_is_drawn_less_often() -> None:
     drawn = [fault.target for fault in draw(1, 600, light).faults]
 
     assert 0 < drawn.count("shop/StatefulSet/db") < drawn.count("shop/Deployment/web") / 4
+
+
+def test_the_plan_of_ci_can_be_carried_out_and_hurts_nothing_but_the_case() -> None:
+    """Other tests use the cluster at the same time, and no figure of time is judged."""
+    file = Path(__file__).parents[2] / "scenarios" / "chaos" / "ci.json"
+
+    plan = read_plan(file, FAULTS, dict.fromkeys(("before-marked", "before-answer")))
+
+    assert plan.duration == 20
+    assert len({fault.kind for fault in plan.faults}) >= 6
+    assert {fault.target.count("/") for fault in plan.faults} == {2}, "a component of the node is everybody's"
+    assert "freeze" not in {fault.kind for fault in plan.faults}, "its checker knows a time"

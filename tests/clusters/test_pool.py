@@ -181,7 +181,7 @@ def test_what_ended_runs_left_on_a_kept_cluster_is_removed_when_it_is_joined_and
         one = settings.with_cluster("one", keep=True).model_copy(update={"run_id": run})
         with acquire(one, Timeline(said), provider):
             assert cleared == runs
-    assert said.getvalue().count("left by dead runs, removed") == 1
+    assert said.getvalue().count("left by earlier runs, removed") == 1
     assert said.getvalue().rstrip().endswith("s  pod a")
 
 

@@ -271,6 +271,10 @@ def test_a_server_that_does_not_answer_is_an_error() -> None:
         others_on(Server(CALICO, {PATH: ApiUnreachable("GET", PATH, 0, "no answer")}).real)
 
 
+def test_the_api_of_metrics_is_not_told_which_is_late_on_a_young_cluster() -> None:
+    assert others_on(Server({"metrics.k8s.io/v1beta1": []}, {}).real).notes == []
+
+
 def test_an_api_whose_server_is_away_is_told() -> None:
     found = others_on(Server({"projectcalico.org/v3": []}, {}).real)
 

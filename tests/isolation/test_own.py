@@ -109,6 +109,33 @@ def test_a_workload_or_service_that_is_not_there_any_more_is_an_error_and_no_sma
         own._refuse_gaps({web.id: {web.id}, db.id: {db.id}}, ["service shop/db"], here)
 
 
+def test_a_folder_with_nothing_that_could_be_probed_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: about}\n")
+
+    with pytest.raises(ClusterError, match=r"nothing of yours to try\. Is it the right folder\?"):
+        own.stage(cast("Any", None), own.of_manifests(load(tmp_path)))
+
+
+def test_why_pods_that_are_there_do_not_run_is_known() -> None:
+    waiting = {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}
+    bodies = [
+        {"metadata": {"name": "other", "labels": {"app": "other"}}, "status": {"phase": "Pending"}},
+        {
+            "metadata": {"name": "web-1", "labels": {"app": "web"}},
+            "status": {"phase": "Pending", "containerStatuses": [waiting]},
+        },
+    ]
+
+    class Api:
+        def items(self, _path: str) -> list[JsonObject]:
+            return bodies
+
+    api = cast("client.Api", cast("Any", Api()))
+
+    assert own._idle(api, pod("web", app="web")) == "Pending (no such image)"
+    assert own._idle(api, pod("db", app="db")) == ""
+
+
 @pytest.mark.parametrize("template", [None, {"app": "web"}])
 def test_a_workload_that_runs_otherwise_than_it_is_written_is_told(template: dict[str, str] | None) -> None:
     """Its labels are others on the cluster: no policy of the files selects it any more."""

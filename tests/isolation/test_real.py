@@ -14,7 +14,7 @@ from harness.isolation.matrix import State
 from harness.isolation.observe import Observer
 from harness.isolation.policy import Direction, Policy
 from harness.isolation.real import Proof, prove_table
-from harness.isolation.world import External, Namespace, Node, Source, World
+from harness.isolation.world import External, Foreign, Namespace, Node, Source, World
 from harness.kube.exec import ExecRefused
 from harness.kube.selectors import Selector
 from harness.prober.client import Outcome, Prober, Target, Verdict
@@ -119,6 +119,8 @@ class FakeLab:
 
         self.marker = Marker()
 
+    foreign: frozenset[str] = frozenset()
+
     def find_foreign(self) -> None:
         """There is none."""
 
@@ -143,6 +145,7 @@ def prove(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Proo
         table: str = TABLE,
         lab: FakeLab | None = None,
         homes: Sequence[Namespace] = (),
+        unapplied: Sequence[Foreign] = (),
     ) -> Proof:
         def open_(_api: Any, pod: Any, _image: str, *, allow_ephemeral: bool) -> Prober:  # noqa: ANN401 -- as it is called
             assert not allow_ephemeral
@@ -159,6 +162,7 @@ def prove(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Proo
             {"shop"},
             allow_ephemeral=False,
             homes=homes,
+            unapplied=unapplied,
         )
 
     def expectations(table: str) -> Expectations:
@@ -176,6 +180,24 @@ REFUSED = ExecRefused("pod shop/other", 403, "forbidden")
 CRASHED = ProbeError("pod shop/other has no running container to probe from; its phase is Running")
 NOT_STARTED = ProbeError("the ephemeral container harness-prober-1 of pod shop/other does not start: ErrImageNeverPull")
 NO_MEANS = NoMeans("pod shop/other cannot be probed from: none of its containers (main) has Python 3.8 or newer")
+
+
+THEIRS = Foreign("CiliumNetworkPolicy.cilium.io deny of namespace shop", "shop", at="shop.yaml:9")
+
+
+def test_what_a_policy_may_decide_that_was_not_applied_is_not_taken_for_tested(prove: Callable[..., Proof]) -> None:
+    proof = prove(unapplied=(THEIRS,))
+
+    assert {one.compared.seen.state for one in proof.judged} == {State.UNTESTED}
+    assert len([one for one in proof.broken if one.startswith("row ")]) == 3
+    assert f"a policy that is not applied may decide it: {THEIRS.what}" in proof.broken[0]
+
+
+def test_a_policy_of_the_files_that_is_on_the_cluster_is_held_against_the_table(prove: Callable[..., Proof]) -> None:
+    lab = FakeLab()
+    lab.foreign = frozenset({THEIRS.what})
+
+    assert prove(lab=lab, unapplied=(THEIRS,)).broken == []
 
 
 def states(proof: Proof, actor: str) -> set[State]:

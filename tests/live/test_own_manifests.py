@@ -149,7 +149,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next_one_and_not_taken_for_the
     done = user.pytest("isolation", *OPTIONS)
 
     assert done.status == pytest.ExitCode.OK, done.said
-    assert "left by dead runs, removed" in done.said
+    assert "left by earlier runs, removed" in done.said
     assert "stand-ins, for workloads that do not run: shop/web, shop/db" in done.said
     [killed] = left
     assert killed != done.run

@@ -44,14 +44,19 @@ def run(engines: Sequence[Engine], scene: Scene, *, say: Say, done: Callable[[En
     Raises RunnerAbsent where the cluster has no Litmus, UsageError where an object of a file is there already, and
     WaitTimeout where nobody moves an engine. Ctrl-C stops the engine, and KeyboardInterrupt goes on.
     """
+    check(scene)
+    for engine in engines:
+        _Followed(engine, scene, say, done).run()
+
+
+def check(scene: Scene) -> None:
+    """Raise RunnerAbsent where the cluster has no Litmus."""
     missing = [kind for kind in KINDS if kind not in served(scene.api)]
     if missing:
         raise RunnerAbsent(
             f"--chaos-runner=operator: cluster {scene.cluster.name} has no Litmus: "
             f"it serves no {', '.join(missing)} of {API_VERSION}"
         )
-    for engine in engines:
-        _Followed(engine, scene, say, done).run()
 
 
 class _Followed:

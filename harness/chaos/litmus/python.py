@@ -137,16 +137,21 @@ def run(
     Raises RunnerAbsent where there is no checkout, no way to install what it needs, or no place for its verdict on the
     cluster, and UsageError for engines that it cannot run as they are.
     """
+    where, python = prepare(engines, checkout, scene, cache)
+    for planned in (one for engine in engines for one in engine.experiments):
+        say(f"{planned.engine}/{planned.name} begins, by {where}")
+        done(_run(planned, scene, command(planned, where, python, scene, folder)))
+
+
+def prepare(engines: Sequence[Engine], checkout: Path | None, scene: Scene, cache: Path) -> tuple[Path, Path]:
+    """The checkout, and the Python of its own environment, which is made if need be. Raises as ``run`` does."""
     where = check(engines, checkout)
     if "ChaosResult" not in served(scene.api):
         raise RunnerAbsent(
             "--chaos-runner=litmus-python: it leaves its verdict in a ChaosResult, and nowhere else, and cluster "
             f"{scene.cluster.name} has none: install Litmus' kinds first"
         )
-    python = interpreter(where, cache)
-    for planned in (one for engine in engines for one in engine.experiments):
-        say(f"{planned.engine}/{planned.name} begins, by {where}")
-        done(_run(planned, scene, command(planned, where, python, scene, folder)))
+    return where, interpreter(where, cache)
 
 
 def _run(planned: Planned, scene: Scene, what: Command) -> EngineOutcome:

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,58 @@ from harness.chaos.litmus.parse import read_engines
 from harness.chaos.scene import Scene
 
 Runner = Literal["native", "operator", "litmus-python"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the options say: a ChaosEngine's ``file``, what runs it, where that is, and the seed of what is chance."""
+
+    file: Path
+    runner: Runner = "native"
+    litmus_python: Path | None = None
+    seed: int | None = None
+
+    @property
+    def longest(self) -> float:
+        """Seconds after which all its experiments must be over. Raises ManifestError."""
+        return sum(one.longest for engine in read_engines(self.file) for one in engine.experiments)
+
+    @property
+    def namespaces(self) -> frozenset[str]:
+        """The namespaces of what it is aimed at. Raises ManifestError."""
+        engines = read_engines(self.file)
+        aimed = {target.namespace for one in engines for planned in one.experiments for target in planned.targets}
+        return frozenset(aimed | {one.namespace for one in engines})
+
+    def check(self, scene: Scene, cache: Path) -> None:
+        """See that it can be run, before anything is broken.
+
+        Raises ManifestError for the file, UsageError for what the runner cannot do, and RunnerAbsent, with the reason,
+        where the runner is not here: a test then skips.
+        """
+        engines = read_engines(self.file)
+        match self.runner:
+            case "native":
+                pass
+            case "operator":
+                operator.check(scene)
+            case "litmus-python":
+                python.prepare(engines, self.litmus_python, scene, cache)
+
+    def run(
+        self, scene: Scene, folder: Path, cache: Path, say: Callable[[str], None] = lambda _: None
+    ) -> list[EngineOutcome]:
+        """Run it: see ``run_engine``."""
+        return run_engine(
+            self.file,
+            scene,
+            folder,
+            self.runner,
+            cache=cache,
+            seed=self.seed,
+            litmus_python=self.litmus_python,
+            say=say,
+        )
 
 
 def run_engine(
