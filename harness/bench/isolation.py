@@ -65,6 +65,8 @@ JUDGED_COLD: Final = 50_000
 SHORTEST_TIMEOUT: Final = 1
 """Of cyclonus, in seconds: with its default of 10 it is five times slower, and its timeout would be measured."""
 CASE_SECONDS: Final = 300.0
+WITHOUT: Final = ("-p", "no:schemathesis", "-p", "no:hypothesispytest")
+"""As `nox -s isolation` runs them: plugins that they do not use are imported for a second or two."""
 ASKED: Final = (Protocol.TCP, Protocol.UDP)
 CASE_SCENARIOS: Final = ("test_who_reaches_whom.py", "test_edges_through_the_api.py")
 
@@ -159,7 +161,7 @@ def _case(cluster: Cluster, settings: Settings, timeline: Timeline) -> float:
     """Seconds of a pytest run of the case's scenarios, on a cluster that runs with the case deployed."""
     with closing(deployed_case(cluster, settings, timeline)):
         files = [str(CHECKOUT / "scenarios" / "isolation" / name) for name in CASE_SCENARIOS]
-        command = [sys.executable, "-m", "pytest", "-q", f"--cluster-name={settings.name}", *files]
+        command = [sys.executable, "-m", "pytest", "-q", *WITHOUT, f"--cluster-name={settings.name}", *files]
         with timeline.phase("isolation of the case"):
             began = time.monotonic()
             done = subprocess.run(

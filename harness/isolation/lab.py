@@ -53,13 +53,14 @@ class Lab:
                 tuple(_host_pod(f"{self.name}-host", node) for node in nodes),
             )
             marker = marker_world(f"{self.name}-marker")
-            self.hosts = self.build(hosts)
+            made = self.build(_together(hosts, marker))
+            self.hosts = _in(made, hosts)
             self.probers |= {node.id: self.probers[pod.id] for node, pod in zip(nodes, self.hosts.pods, strict=True)}
             self._greeting |= {node.id for node in nodes}
             self.bare = World(nodes=nodes, externals=self._open_outside())
-            made = self.build(marker)
-            client = next(pod for pod in made.pods if pod.name == "client")
-            self.marker = Marker(self.api, made, self.probers[client.id])
+            pair = _in(made, marker)
+            client = next(pod for pod in pair.pods if pod.name == "client")
+            self.marker = Marker(self.api, pair, self.probers[client.id])
             self.protocols = _spoken(self.probers[client.id])
         except BaseException:
             self.close()
@@ -186,6 +187,18 @@ class Lab:
         self.probers[outside.id] = self._closing.enter_context(outside_prober(self.cluster, PORTS))
         self._greeting.add(outside.id)
         return (outside,)
+
+
+def _together(one: World, other: World) -> World:
+    """The namespaces, pods and policies of two worlds: pods that start together start sooner."""
+    return World((*one.namespaces, *other.namespaces), (*one.pods, *other.pods), (*one.policies, *other.policies))
+
+
+def _in(made: World, wanted: World) -> World:
+    """The part of what was made that lies in a world's namespaces."""
+    names = {one.name for one in wanted.namespaces}
+    pods = tuple(pod for pod in made.pods if pod.namespace in names)
+    return World(wanted.namespaces, pods, wanted.policies)
 
 
 def _spoken(prober: Prober) -> tuple[Protocol, ...]:

@@ -1,8 +1,8 @@
 """Real workloads, probed where they run: their own pods are the sources, beside stand-ins for who is not there."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from harness.errors import ProbeError
@@ -93,7 +93,10 @@ def prove_table(
     """
     refuse_nowhere(expectations, snapshot.take(lab.api))
     lab.find_foreign()
-    stand_ins = _stand_ins(lab, expectations)
+    with ThreadPoolExecutor(max_workers=1) as meanwhile:  # pods that start need seconds, and so do ephemeral containers
+        opening = meanwhile.submit(_open_those_there, lab, expectations, allow_ephemeral=allow_ephemeral)
+        stand_ins = _stand_ins(lab, expectations)
+        means = opening.result()
     lab.marker.wait()
     world = snapshot.take(lab.api, written, lab.bare.externals)
     intended = as_written(world, written, namespaces)
@@ -101,7 +104,7 @@ def prove_table(
     pairs = list(cells_of_table(expectations, intended, players))
     left = unasked(expectations, intended, players, pairs)
     sources = {cell.source.id: cell.source for _, cell in pairs}
-    observer = observer_of(lab, intended, sources, allow_ephemeral=allow_ephemeral)
+    observer = observer_of(lab, intended, sources, allow_ephemeral=allow_ephemeral, means=means)
     wanted = {cell: State.ALLOWED if expected.allowed else State.DENIED for expected, cell in pairs}
     settled = observer.settle(list(wanted), AGREE_SECONDS, wanted, sure=True)
     missing = tuple(one for one in unapplied if one.what not in lab.foreign)
@@ -122,15 +125,41 @@ def without(one: Compared, world: World, missing: tuple[Foreign, ...]) -> Compar
     )
 
 
-def observer_of(lab: Lab, world: World, sources: Iterable[str], *, allow_ephemeral: bool) -> Observer:
+@dataclass(frozen=True)
+class Means:
+    """Why pods cannot be probed from, by their ids: they are ``untested`` without any means, or it is broken."""
+
+    untested: Mapping[str, str] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+
+def observer_of(
+    lab: Lab, world: World, sources: Iterable[str], *, allow_ephemeral: bool, means: Means | None = None
+) -> Observer:
     """Eyes for a world of real pods: those of ``sources`` (by id) get a prober each, by whatever means they have.
 
     A source that has no means is untested, and says which option would give it one. One whose prober does not start is
-    unknown: its means is there, and broken.
+    unknown: its means is there, and broken. ``means`` is what is known of pods that were tried before.
     """
-    wanted = [
-        pod for pod in world.pods if pod.id in set(sources) and not pod.host_network and pod.id not in lab.probers
+    before = means or Means()
+    tried = before.untested.keys() | before.failed.keys()
+    wanted = [pod for pod in world.pods if pod.id in set(sources) and pod.id not in tried]
+    now = _open(lab, wanted, allow_ephemeral=allow_ephemeral)
+    return lab.observer(world, {**before.untested, **now.untested}, {**before.failed, **now.failed})
+
+
+def _open_those_there(lab: Lab, expectations: Expectations, *, allow_ephemeral: bool) -> Means:
+    """Open the probers of the pods that play a table's actors already."""
+    actors = expectations.actors.values()
+    there = [
+        pod for pod in snapshot.take(lab.api).pods if any(one.selects(pod.namespace, pod.labels) for one in actors)
     ]
+    return _open(lab, there, allow_ephemeral=allow_ephemeral)
+
+
+def _open(lab: Lab, pods: Iterable[Pod], *, allow_ephemeral: bool) -> Means:
+    """Open a prober in each pod that has none and a network of its own."""
+    wanted = [pod for pod in pods if not pod.host_network and pod.id not in lab.probers]
     untested: dict[str, str] = {}
     failed: dict[str, str] = {}
 
@@ -146,7 +175,7 @@ def observer_of(lab: Lab, world: World, sources: Iterable[str], *, allow_ephemer
 
     with ThreadPoolExecutor(max_workers=8) as pool:
         list(pool.map(open_, wanted))
-    return lab.observer(world, untested, failed)
+    return Means(untested, failed)
 
 
 def _stand_ins(lab: Lab, expectations: Expectations) -> dict[str, Pod]:
