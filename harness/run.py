@@ -43,9 +43,9 @@ class Run:
     _case: "Case | Exception | None" = None
     _holding: ExitStack = field(default_factory=ExitStack)
     canaries: list[bool] = field(default_factory=list)
+    """Whether each canary of the run flipped, in all of its processes: while the cluster was made, and later."""
     left: list[str] = field(default_factory=list)
     """What the end of the run could not clear away, and why."""
-    """Whether each canary of the run flipped, in all of its processes: while the cluster was made, and later."""
     _policy_proven: bool = False
     _claims: Claims = field(init=False)
 
