@@ -11,7 +11,7 @@ from harness.chaos.invoice_aims import invoice_aims
 from harness.chaos.invoices import Invoices
 from harness.chaos.journals import journal_for
 from harness.chaos.litmus.fault import EngineFault
-from harness.chaos.litmus.run import Wanted
+from harness.chaos.litmus.run import EngineFile
 from harness.chaos.plan import Plan
 from harness.chaos.recording import record
 from harness.chaos.runner import Arsenal, run
@@ -22,10 +22,10 @@ from harness.run import Run
 from harness.settings import Settings
 
 
-def engine_of(settings: Settings) -> Wanted:
+def engine_of(settings: Settings) -> EngineFile:
     """What the options say of a user's ChaosEngine, of which there is one."""
     assert settings.chaos_engine is not None  # noqa: S101 -- who calls has looked
-    return Wanted(settings.chaos_engine, settings.chaos_runner, settings.litmus_python, settings.chaos_seed)
+    return EngineFile(settings.chaos_engine, settings.chaos_runner, settings.litmus_python, settings.chaos_seed)
 
 
 class Stage:
@@ -102,10 +102,10 @@ class Chaos:
             self._where.prove_policy("policy canary after a fault on its enforcer")
         return done
 
-    def run_engine(self, wanted: Wanted, name: str) -> ChaosRun:
+    def run_engine(self, wanted: EngineFile, name: str) -> ChaosRun:
         """The experiments of a user's ChaosEngine in place of a plan's faults, with the same clients and checkers.
 
-        ``name`` is the folder's, used but once. Raises what ``Wanted.check`` does, before anything is broken.
+        ``name`` is the folder's, used but once. Raises what ``EngineFile.check`` does, before anything is broken.
         """
         settings = self._where.settings
         wanted.check(self.scene(), settings.paths.cache)

@@ -85,7 +85,6 @@ class Recorder:
         self._file: IO[str] = file.open("x", encoding="utf-8")
         self._lock = threading.Lock()
         self._operations: dict[int, Operation] = {}
-        self._ended: Counter[Outcome] = Counter()
 
     def __enter__(self) -> Self:
         return self
@@ -109,16 +108,15 @@ class Recorder:
         ended = replace(operation, ended=now, outcome=result.outcome, answer=result.answer)
         with self._lock:
             self._operations[ended.index] = ended
-            self._ended[ended.outcome] += 1
             self._write({"type": ended.outcome, "index": ended.index, "answer": result.answer, "time": now})
         return ended
 
     @property
     def so_far(self) -> str:
         """How many have begun, and how those that have ended did, in words."""
-        with self._lock:
-            ended = ", ".join(f"{self._ended[outcome]} {outcome}" for outcome in Outcome)
-            return f"{len(self._operations)} operations ({ended})"
+        operations = self.operations()
+        ended = Counter(one.outcome for one in operations if one.ended is not None)
+        return f"{len(operations)} operations ({', '.join(f'{ended[outcome]} {outcome}' for outcome in Outcome)})"
 
     def operations(self) -> list[Operation]:
         """All of them so far, in the order in which they began."""

@@ -79,15 +79,11 @@ def _promises(run: Run) -> Iterator[Sequence[object]]:
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
     """Lines in columns: the first one's words to the left, figures to the right. None where there is no row."""
-    body = [[str(cell) for cell in row] for row in rows]
+    body = [[*map(str, row), *[""] * (len(head) - len(row))] for row in rows]
     if not body:
         return
-    widths = [
-        max(map(len, column))
-        for column in zip(head, *(row + [""] * (len(head) - len(row)) for row in body), strict=True)
-    ]
-    for row in ([*head], *body):
-        first, *others = [*row, *[""] * (len(head) - len(row))]
+    widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
+    for first, *others in ([*head], *body):
         cells = (f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True))
         yield "  ".join(["", f"{first:<{widths[0]}}", *cells]).rstrip()
 

@@ -10,9 +10,9 @@ from enum import StrEnum
 from itertools import groupby
 from typing import Any, Final, TypeAlias
 
+from harness.isolation.expectations import Column
 from harness.isolation.matrix import Compared, Standing, State
 from harness.isolation.table import Judged
-from harness.kube.protocol import Protocol
 
 WIDTH: Final = 100
 """Columns of text that the legend is broken at."""
@@ -64,8 +64,7 @@ def line_of(table: str, one: Judged | Compared, stand_ins: Collection[str] = ())
         named = {"from": one.expected.source, "to": str(one.expected.destination)}
         wanted: dict[str, Any] = {"expected": one.expected.word, "at": one.expected.at}
     else:
-        suffix = "" if cell.protocol is Protocol.TCP else f"/{cell.protocol.lower()}"
-        named = {"from": cell.source.id, "to": f"{cell.destination.id}:{cell.port}{suffix}"}
+        named = {"from": cell.source.id, "to": str(Column(cell.port, cell.protocol, actor=cell.destination.id))}
         wanted = {"expected": compared.expected.verdict, "at": ""}
     return {
         "table": table,

@@ -110,8 +110,9 @@ class Observer:
             asked[cell.source.id][target] = None
             if cell.source.id in self._probed:
                 asked[cell.source.id][self._own(cell.source, cell)] = None
-        for place in (place for source in self._asking(cells) for place in self._elsewhere(source)):
-            asked[place.source.id][self._target(place)] = None
+        for source in _sources(cells):
+            for place in self._elsewhere(source) if source.id in self._probers else ():
+                asked[source.id][self._target(place)] = None
         for control in dict.fromkeys(one for found in controls.values() for one in found if one):
             asked.setdefault(control.asker.id, {})[self._target(control)] = None
         answers, failures = self._ask({source: list(one) for source, one in asked.items()}, silence_s)
@@ -151,10 +152,10 @@ class Observer:
         given: or the first look would count, however slow the machine. With ``sure``, what was denied is asked once
         more at the end, for long enough that no lost packet is taken for a policy.
         """
-        began, seconds = time.monotonic(), patient(seconds)
+        began, seconds, wanted = time.monotonic(), patient(seconds), wanted or {}
         silence, rounds = max(SILENCE_SECONDS, CELL_SECONDS * len(cells)), 1
         latest = self.look(cells, silence)
-        wrong = self._wrong(latest, wanted or {})
+        wrong = self._wrong(latest, wanted)
         asked_again: dict[Cell, None] = {}
         leaked: dict[Cell, None] = {}
         while wrong and time.monotonic() - began < seconds:
@@ -164,11 +165,11 @@ class Observer:
             again = self.look(wrong, silence)
             rounds += 1
             latest.update(again)
-            wrong = self._wrong(again, wanted or {})
+            wrong = self._wrong(again, wanted)
             if not wrong:
                 latest = self.look(cells, silence)
                 rounds += 1
-                wrong = self._wrong(latest, wanted or {})
+                wrong = self._wrong(latest, wanted)
         if sure and (denied := [cell for cell in cells if latest[cell].state is State.DENIED]):
             latest.update(self.look(denied, SURE_SILENCE))
             rounds += 1
@@ -236,17 +237,13 @@ class Observer:
             for source, found in answers.items()
         }
         may = {cell.source.id for cell in cells if self._may_reach_another(cell)}
-        may |= {source.id for source in self._asking(cells) if self._elsewhere(source)}
         lives = {}
-        for source in {cell.source.id: cell.source for cell in cells}.values():
+        for source in _sources(cells):
+            if source.id in self._probers and self._elsewhere(source):
+                may.add(source.id)
             mine = reached.get(source.id, set())
             lives[source.id] = bool(mine - {source.address}) or (source.address in mine and source.id not in may)
         return lives
-
-    def _asking(self, cells: Sequence[Cell]) -> list[Source]:
-        """The sources of cells that have a prober, each once."""
-        sources = {cell.source.id: cell.source for cell in cells}
-        return [source for source in sources.values() if source.id in self._probers]
 
     def _elsewhere(self, source: Source) -> Sequence[Cell]:
         """Connections out of a pod that are certainly allowed, to some of our own listeners, as far as there are any.
@@ -269,3 +266,8 @@ class Observer:
     def _tells(self, cell: Cell) -> bool:
         """Whether somebody who is reached is sure to show it: a foreign listener may take a datagram without a word."""
         return cell.protocol is not Protocol.UDP or bool(self._target(cell).speaks) or self._greets(cell)
+
+
+def _sources(cells: Sequence[Cell]) -> Iterable[Source]:
+    """The sources of cells, each once."""
+    return {cell.source.id: cell.source for cell in cells}.values()

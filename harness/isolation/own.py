@@ -67,8 +67,8 @@ class Staged:
 
     ``stand_ins`` are the names of those pods that stand in for a workload that does not run, and ``strayed`` tells of
     those of them whose workload does run, but otherwise than it is written: it is not what is proved. ``idle`` says of
-    those whose pods are there why they do not run. ``forwarded`` are
-    the ports of nodes that lead on to a pod (NodePorts, hostPorts): what a policy says of the node is not said of them.
+    those whose pods are there why they do not run. ``forwarded`` are the ports of nodes that lead on to a pod
+    (NodePorts, hostPorts): what a policy says of the node is not said of them.
     """
 
     world: World
@@ -96,7 +96,8 @@ def stage(lab: Lab, own: Own) -> Staged:
     now = snapshot.take(lab.api, own.written.policies, lab.bare.externals)
     running = {workload.id: _pods_of(workload, now) for workload in own.written.pods}
     missing = [workload for workload in own.written.pods if not running[workload.id]]
-    idle = {one.id: said for one in missing if (said := _idle(lab.api, one))}
+    bodies = lab.api.items("/api/v1/pods") if missing else []
+    idle = {one.id: said for one in missing if (said := _idle(bodies, one))}
     strayed = [said for one in missing if one.id in own.makers and (said := _strayed(lab.api, own.makers[one.id], now))]
     there = {one.name for one in now.namespaces}
     have = {(one.namespace, one.name) for one in now.policies}
@@ -130,10 +131,12 @@ def stage(lab: Lab, own: Own) -> Staged:
     )
 
 
-def _idle(api: Api, workload: Pod) -> str:
-    """Why the pods of a workload that are there do not run; empty where there are none."""
-    for body in api.items(f"/api/v1/namespaces/{workload.namespace}/pods"):
-        if workload.labels.items() <= (body["metadata"].get("labels") or {}).items() and not snapshot.runs(body):
+def _idle(bodies: Iterable[JsonObject], workload: Pod) -> str:
+    """Why the pods of a workload that are among a cluster's do not run; empty where there are none."""
+    for body in bodies:
+        meta = body["metadata"]
+        its = meta["namespace"] == workload.namespace and workload.labels.items() <= (meta.get("labels") or {}).items()
+        if its and not snapshot.runs(body):
             return f"{body.get('status', {}).get('phase', 'new')}{obstacle(body.get('status', {}))}"
     return ""
 

@@ -1,6 +1,6 @@
 """Real workloads, probed where they run: their own pods are the sources, beside stand-ins for who is not there."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -108,21 +108,20 @@ def prove_table(
     wanted = {cell: State.ALLOWED if expected.allowed else State.DENIED for expected, cell in pairs}
     settled = observer.settle(list(wanted), AGREE_SECONDS, wanted, sure=True)
     missing = tuple(one for one in unapplied if one.what not in lab.foreign)
-    compared = [without(one, intended, missing) for one in settled.compared]
-    judged = judge(pairs, compared) + [untestable(one, players) for one in left]
+    judged = judge(pairs, _untested_without(missing, intended, settled.compared)) + [
+        untestable(one, players) for one in left
+    ]
     made = frozenset(pod.id for pod in stand_ins.values())
     return Proof(judged, settled, drift(world, written, namespaces, homes), made)
 
 
-def without(one: Compared, world: World, missing: tuple[Foreign, ...]) -> Compared:
-    """What was seen of a cell, or that it is untested where policies that are ``missing`` may decide it."""
-    said = undecided(replace(world, foreign=missing), one.cell.source, one.cell.destination, one.cell.port)
-    if said is None:
-        return one
-    names = ", ".join(policy.what for policy in missing)
-    return replace(
-        one, expected=said, seen=Seen(State.UNTESTED, f"a policy that is not applied may decide it: {names}")
-    )
+def _untested_without(missing: Sequence[Foreign], world: World, compared: Sequence[Compared]) -> Iterator[Compared]:
+    """What was seen, but that cells are untested which policies may decide that are ``missing`` on the cluster."""
+    with_them = replace(world, foreign=tuple(missing))
+    why = f"a policy that is not applied may decide it: {', '.join(policy.what for policy in missing)}"
+    for one in compared:
+        said = undecided(with_them, one.cell.source, one.cell.destination, one.cell.port)
+        yield replace(one, expected=said, seen=Seen(State.UNTESTED, why)) if said else one
 
 
 @dataclass(frozen=True)

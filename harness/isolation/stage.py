@@ -122,15 +122,18 @@ class Stage:
         A namespace alone would take its time. One in which somebody else has put something since stays, without it.
         """
         mine = [one.name for one in world.namespaces if f"{_NAMESPACES}/{one.name}" in self._made]
-        shared = [name for name in mine if RUN in self.labels and stranger_in(self.api, name, {self.labels[RUN]})]
-        going = [name for name in mine if name not in shared]
-        self.remove_guests(shared)
         with ThreadPoolExecutor(max_workers=8) as pool:
+            shared = [name for name, stranger in zip(mine, pool.map(self._stranger_in, mine), strict=True) if stranger]
+            going = [name for name in mine if name not in shared]
+            self.remove_guests(shared)
             run = _Jobs(pool)
             try:
                 run.all(_delete(self.api, _PODS.format(name), gracePeriodSeconds=0) for name in going)
             finally:
                 run.all(self._unmake(f"{_NAMESPACES}/{name}") for name in going)
+
+    def _stranger_in(self, namespace: str) -> str:
+        return stranger_in(self.api, namespace, {self.labels[RUN]}) if RUN in self.labels else ""
 
     def remove_guests(self, namespaces: Iterable[str]) -> None:
         """Begin to delete what was made in namespaces that stay."""

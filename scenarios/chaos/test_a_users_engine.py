@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.chaos.litmus.run import Wanted
+from harness.chaos.litmus.run import EngineFile
 from harness.chaos.recording import told
 from harness.chaoscase import Chaos
 
@@ -33,7 +33,7 @@ def test_no_promise_is_broken_while_its_pods_are_deleted(chaos: Chaos, tmp_path:
     file = tmp_path / "engine.yaml"
     file.write_text(ENGINE)
 
-    run = chaos.run_engine(Wanted(file, seed=7), "a-users-engine")
+    run = chaos.run_engine(EngineFile(file, seed=7), "a-users-engine")
 
     assert not run.failed, told(run)
     [strike] = run.strikes

@@ -119,21 +119,18 @@ def test_a_folder_with_nothing_that_could_be_probed_is_an_error(tmp_path: Path) 
 def test_why_pods_that_are_there_do_not_run_is_known() -> None:
     waiting = {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}
     bodies = [
-        {"metadata": {"name": "other", "labels": {"app": "other"}}, "status": {"phase": "Pending"}},
         {
-            "metadata": {"name": "web-1", "labels": {"app": "web"}},
+            "metadata": {"namespace": "shop", "name": "other", "labels": {"app": "other"}},
+            "status": {"phase": "Pending"},
+        },
+        {
+            "metadata": {"namespace": "shop", "name": "web-1", "labels": {"app": "web"}},
             "status": {"phase": "Pending", "containerStatuses": [waiting]},
         },
     ]
 
-    class Api:
-        def items(self, _path: str) -> list[JsonObject]:
-            return bodies
-
-    api = cast("client.Api", cast("Any", Api()))
-
-    assert own._idle(api, pod("web", app="web")) == "Pending (no such image)"
-    assert own._idle(api, pod("db", app="db")) == ""
+    assert own._idle(bodies, pod("web", app="web")) == "Pending (no such image)"
+    assert own._idle(bodies, pod("db", app="db")) == ""
 
 
 @pytest.mark.parametrize("template", [None, {"app": "web"}])

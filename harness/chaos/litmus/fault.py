@@ -8,14 +8,13 @@ from typing import Final
 
 from harness.chaos.fault import Evidence, Target
 from harness.chaos.litmus.outcome import EngineOutcome
-from harness.chaos.litmus.run import Wanted
+from harness.chaos.litmus.run import EngineFile
 from harness.chaos.plan import QUIET, Plan, PlannedFault
+from harness.chaos.proving import SEED
 from harness.chaos.runner import Arsenal
 from harness.chaos.scene import Scene
 
 KIND: Final = "litmus"
-SEED: Final = 1
-"""Of the clients where none is given; what an experiment leaves to chance has a seed of its own, and tells it."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class EngineFault:
     ``folder``, which must be new, gets their results. Whatever has no verdict Pass fails the run.
     """
 
-    wanted: Wanted
+    wanted: EngineFile
     folder: Path
     cache: Path
     say: Callable[[str], None]
@@ -35,7 +34,10 @@ class EngineFault:
     """What its experiments came to."""
 
     def plan(self, duration: float | None = None) -> Plan:
-        """A run of this fault alone: clients ask for ``duration`` seconds, and until the experiments have ended."""
+        """A run of this fault alone: clients ask for ``duration`` seconds, and until the experiments have ended.
+
+        Without a seed the clients have the default one; what an experiment leaves to chance has its own, and tells it.
+        """
         seed = SEED if self.wanted.seed is None else self.wanted.seed
         one = PlannedFault(kind=self.kind, target=str(self.wanted.file), at=QUIET)
         return Plan(seed=seed, duration=max(duration or 0.0, 2 * QUIET), faults=(one,))

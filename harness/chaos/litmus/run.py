@@ -3,37 +3,42 @@
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from harness.chaos.litmus import native, operator, outcome, python
 from harness.chaos.litmus.outcome import EngineOutcome
-from harness.chaos.litmus.parse import read_engines
+from harness.chaos.litmus.parse import Engine, read_engines
 from harness.chaos.scene import Scene
 
 Runner = Literal["native", "operator", "litmus-python"]
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What the options say: a ChaosEngine's ``file``, what runs it, where that is, and the seed of what is chance."""
+class EngineFile:
+    """A user's ``file`` of ChaosEngines, what runs it, where that is, and the seed of what is left to chance."""
 
     file: Path
     runner: Runner = "native"
     litmus_python: Path | None = None
     seed: int | None = None
 
+    @cached_property
+    def engines(self) -> list[Engine]:
+        """What it holds. Raises ManifestError."""
+        return read_engines(self.file)
+
     @property
     def longest(self) -> float:
         """Seconds after which all its experiments must be over. Raises ManifestError."""
-        return sum(one.longest for engine in read_engines(self.file) for one in engine.experiments)
+        return sum(one.longest for engine in self.engines for one in engine.experiments)
 
     @property
     def namespaces(self) -> frozenset[str]:
         """The namespaces of what it is aimed at. Raises ManifestError."""
-        engines = read_engines(self.file)
-        aimed = {target.namespace for one in engines for planned in one.experiments for target in planned.targets}
-        return frozenset(aimed | {one.namespace for one in engines})
+        aimed = {target.namespace for one in self.engines for planned in one.experiments for target in planned.targets}
+        return frozenset(aimed | {one.namespace for one in self.engines})
 
     def check(self, scene: Scene, cache: Path) -> None:
         """See that it can be run, before anything is broken.
@@ -41,14 +46,11 @@ class Wanted:
         Raises ManifestError for the file, UsageError for what the runner cannot do, and RunnerAbsent, with the reason,
         where the runner is not here: a test then skips.
         """
-        engines = read_engines(self.file)
-        match self.runner:
-            case "native":
-                pass
-            case "operator":
-                operator.check(scene)
-            case "litmus-python":
-                python.prepare(engines, self.litmus_python, scene, cache)
+        engines = self.engines
+        if self.runner == "operator":
+            operator.check(scene)
+        elif self.runner == "litmus-python":
+            python.prepare(engines, self.litmus_python, scene, cache)
 
     def run(
         self, scene: Scene, folder: Path, cache: Path, say: Callable[[str], None] = lambda _: None

@@ -9,7 +9,7 @@ import pytest
 from harness.chaos.fault import Evidence, Target
 from harness.chaos.litmus.fault import EngineFault
 from harness.chaos.litmus.outcome import EngineOutcome
-from harness.chaos.litmus.run import Wanted
+from harness.chaos.litmus.run import EngineFile
 from harness.chaos.scene import Scene
 
 from .files import ENGINE
@@ -22,7 +22,7 @@ def outcome(
 
 
 @dataclass(frozen=True)
-class Scripted(Wanted):
+class Scripted(EngineFile):
     """What its experiments come to is known before."""
 
     outcomes: tuple[EngineOutcome, ...] = ()
@@ -60,12 +60,12 @@ def test_what_broke_nothing_is_vacuous_and_fails_the_run() -> None:
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Wanted:
+def engine(tmp_path: Path) -> EngineFile:
     (tmp_path / "engine.yaml").write_text(ENGINE)
-    return Wanted(tmp_path / "engine.yaml", seed=7)
+    return EngineFile(tmp_path / "engine.yaml", seed=7)
 
 
-def test_clients_ask_before_and_after_and_for_as_long_as_the_experiments_may_take(engine: Wanted) -> None:
+def test_clients_ask_before_and_after_and_for_as_long_as_the_experiments_may_take(engine: EngineFile) -> None:
     fault = EngineFault(engine, Path("folder"), Path("cache"), print)
     plan = fault.plan()
 
@@ -76,5 +76,5 @@ def test_clients_ask_before_and_after_and_for_as_long_as_the_experiments_may_tak
     assert fault.plan(100).duration == 100
 
 
-def test_what_it_is_aimed_at_are_the_namespaces_of_the_engine_and_its_targets(engine: Wanted) -> None:
+def test_what_it_is_aimed_at_are_the_namespaces_of_the_engine_and_its_targets(engine: EngineFile) -> None:
     assert engine.namespaces == {"web"}
