@@ -21,6 +21,7 @@ from harness.kube.kubectl import JsonObject, Kubectl
 from harness.kube.reachable import Reachable
 from harness.kube.redact import Redactor, public_words
 from harness.kube.snapshot import take, with_logs
+from harness.kube.wait import patient
 
 SECONDS: Final = 15.0
 """After so long the bundle is closed with what there is. It takes one to three, but may be wanted on a busy machine."""
@@ -78,7 +79,7 @@ def collect(cluster: Subject, folder: Path, namespaces: Sequence[str] | None = N
         bundle.attempt("what the API server knows", learn)
         futures = {pool.submit(bundle.attempt, what, task): what for what, task in tasks.items()}
         _, late = wait(futures, timeout=bundle.seconds)
-        bundle.missing += [f"{futures[one]}: not had within {SECONDS:.0f} s" for one in late]
+        bundle.missing += [f"{futures[one]}: not had within {patient(SECONDS):.0f} s" for one in late]
 
 
 class _Bundle:
@@ -89,7 +90,7 @@ class _Bundle:
         self.found: list[str] = []
         self.missing: list[str] = []
         self._folder = folder
-        self._deadline = time.monotonic() + SECONDS
+        self._deadline = time.monotonic() + patient(SECONDS)
         self._room = BUNDLE_BYTES
         self._closed = False
         self._lock = threading.Lock()

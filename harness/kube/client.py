@@ -164,7 +164,7 @@ class Api:
         to = urlsplit(self._base)
         host, port = to.hostname or "", to.port or (443 if to.scheme == "https" else 80)
         try:
-            opened = socket.create_connection((host, port), timeout=min(seconds, _CONNECT_SECONDS))
+            opened = socket.create_connection((host, port), timeout=min(seconds, patient(_CONNECT_SECONDS)))
         except OSError as error:
             raise ApiUnreachable("CONNECT", f"{host}:{port}", 0, str(error)) from error
         try:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from harness.errors import ProbeError
 from harness.kube.client import Api
+from harness.kube.wait import patient
 
 STDIN, STDOUT, STDERR, STATUS, CLOSE = 0, 1, 2, 3, 255
 """The channels. A message ``CLOSE, n`` of version 5 ends the channel ``n``."""
@@ -148,7 +149,7 @@ class ExecStream:
         import websocket  # noqa: PLC0415 -- as in read
 
         try:
-            self._socket.settimeout(WRITE_SECONDS)
+            self._socket.settimeout(patient(WRITE_SECONDS))
             self._socket.send_binary(message)
         except (websocket.WebSocketException, OSError) as error:
             with contextlib.suppress(ProbeError):  # why it ended may have come before the connection did
@@ -166,6 +167,7 @@ def _connect(api: Api, path: str, query: Sequence[tuple[str, str]], where: str, 
     """The open websocket. Raises ExecRefused or ProbeError."""
     import websocket  # noqa: PLC0415 -- as above
 
+    seconds = patient(seconds)
     connection = api.open_socket(seconds)
     try:
         opened = websocket.WebSocket(skip_utf8_validation=True)

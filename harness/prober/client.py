@@ -12,6 +12,7 @@ from harness.errors import ProbeError
 from harness.kube.client import Api
 from harness.kube.kubectl import JsonObject
 from harness.kube.protocol import Protocol
+from harness.kube.wait import patient
 from harness.prober.bootstrap import start_agent
 from harness.prober.stream import AgentStream
 
@@ -134,7 +135,7 @@ class Prober:
         self._lock.acquire()
         try:
             self._send({"probe": wanted, "deadline": deadline_s})
-            self._asked = (targets, deadline_s * LONGEST_TIMES + MARGIN_SECONDS)
+            self._asked = (targets, deadline_s * LONGEST_TIMES + patient(MARGIN_SECONDS))
         except BaseException:
             self._lock.release()
             raise
@@ -163,7 +164,7 @@ class Prober:
 
     def resolve(self, name: str, deadline_s: float = 5.0) -> list[str]:
         """Addresses of a DNS name as the pod resolves it. Raises ProbeError with the resolver's word for none."""
-        answer = self._ask({"resolve": name, "deadline": deadline_s}, deadline_s + MARGIN_SECONDS)
+        answer = self._ask({"resolve": name, "deadline": deadline_s}, deadline_s + patient(MARGIN_SECONDS))
         if "failed" in answer:
             raise ProbeError(f"{self.pod} cannot resolve {name}: {answer['failed']}")
         return [str(address) for address in answer["addresses"]]

@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self
 
 from harness.errors import ProbeError
 from harness.kube.kubectl import JsonObject
+from harness.kube.wait import patient
 from harness.prober.agent import VERSION
 
 OPEN_SECONDS = 30.0
@@ -97,7 +98,7 @@ class AgentStream:
         self._number = 0
         self._rest = b""
         try:
-            self._greet(open_seconds)
+            self._greet(patient(open_seconds))
         except BaseException:
             self.close()
             raise

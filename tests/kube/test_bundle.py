@@ -11,6 +11,7 @@ import pytest
 from harness.kube import bundle
 from harness.kube.client import Api
 from harness.kube.kubectl import Kubectl
+from harness.kube.wait import be_patient
 
 from .conftest import FakeApi, Reached
 from .objects import event, pod, waiting
@@ -160,3 +161,11 @@ def test_a_folder_that_cannot_be_made_is_no_error(failed: Subject, tmp_path: Pat
     (tmp_path / "bundle").write_text("a file is in the way")
 
     bundle.collect(failed, tmp_path / "bundle")
+
+
+def test_patience_gives_a_bundle_more_time(tmp_path: Path) -> None:
+    try:
+        be_patient(3)
+        assert bundle._Bundle(tmp_path).seconds > bundle.SECONDS
+    finally:
+        be_patient(1)
