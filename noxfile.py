@@ -215,7 +215,7 @@ def full(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def bench(session: nox.Session) -> None:
-    """The figures, merged into artifacts/bench.json; fails when a must is missed. By name: `bench -- cold`."""
+    """The figures, merged into artifacts/bench.json; fails when a limit is not met. By name: `bench -- cold`."""
     prepare_for_clusters(session)
     run(session, "python", "-m", "harness.bench", *session.posargs)
 

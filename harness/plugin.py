@@ -216,6 +216,26 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     return (yield)
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """No test of isolation begins before the canary has flipped, which runs beside the fixtures of the first.
+
+    Where it fails, that is the better word also for a fixture that fails since nothing enforces policies.
+    """
+    if "policy_enforced" not in getattr(item, "fixturenames", ()):
+        return (yield)
+    run = item.config.stash[RUN]
+    try:
+        done = yield
+    except Exception:
+        with _shown(item.config):
+            run.ensure_policy_proven()
+        raise
+    with _shown(item.config):
+        run.ensure_policy_proven()
+    return done
+
+
 @contextmanager
 def _shown(config: pytest.Config) -> Iterator[None]:
     """Let the block write to the terminal rather than to pytest's capture."""
@@ -444,16 +464,17 @@ def prober(cluster: Cluster) -> Iterator[Callable[..., Prober]]:
 
 @pytest.fixture(scope="session")
 def policy_enforced(pytestconfig: pytest.Config, cluster: Cluster) -> Iterator[None]:
-    """The canary flipped before the first test of isolation, and does so again after the last.
+    """The canary flips before the first test of isolation begins, beside its fixtures, and again after the last.
 
     An enforcer that died in between leaves its rules standing: what it denied would still be denied.
     """
     run = pytestconfig.stash[RUN]
-    run.ensure_policy_proven()
+    run.begin_to_prove_policy()
     yield
-    with _shown(pytestconfig):
-        cluster.check()
-        run.prove_policy("policy canary after isolation")
+    if run.policy_proven:  # else every test has failed for it
+        with _shown(pytestconfig):
+            cluster.check()
+            run.prove_policy("policy canary after isolation")
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,10 @@
 """The prober as the policy canary wants it: put together here, since clusters know nothing of probers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 
 from harness.clusters.provider import Cluster
-from harness.clusters.readiness import HTTP_PORT, PROBED_PORT, Canary, Probe, prove_policy
+from harness.clusters.readiness import HTTP_PORT, PROBED_PORT, Canary, Check, Probe, prove_policy, standing_pair
 from harness.errors import ProbeError
 from harness.kube.client import Api
 from harness.prober.agent import GREETING
@@ -49,8 +50,15 @@ def open_canary_probe(api: Api, namespace: str, pod: str) -> Probe:
 def canary(image: str, labels: Mapping[str, str] | None = None) -> Canary:
     """The canary on the prober's image, which must be on the node; ``labels`` are on what it makes."""
     listening = ("--http", str(HTTP_PORT), "--tcp", str(PROBED_PORT))
-    serve = ("env", f"POD_NAME={SERVER}", "python3", "-u", "/prober/agent.py", "serve", *listening)
+    serve = ("env", f"POD_NAME={SERVER}", "python3", "-ISu", "/prober/agent.py", "serve", *listening)
     return Canary(image, serve, f"{GREETING} {SERVER}\n", open_canary_probe, labels or {})
+
+
+def pair_on(
+    cluster: Cluster, image: str, labels: Mapping[str, str], check: Check
+) -> AbstractContextManager[Callable[[], str]]:
+    """The canary's pair of pods for as long as the block lasts: each call of what it yields is one flip."""
+    return standing_pair(cluster, canary(image, labels), check)
 
 
 def prove_policy_on(cluster: Cluster, image: str, labels: Mapping[str, str] | None = None) -> str:

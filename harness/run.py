@@ -5,7 +5,7 @@ What speaks to a cluster is imported where it is used: pytest loads this module 
 
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from harness.timeline import Phase, Timeline
 
 if TYPE_CHECKING:
     from harness.case import Case
+    from harness.enforcement import Enforcement, Flipped
 
 T = TypeVar("T")
 
@@ -47,6 +48,7 @@ class Run:
     left: list[str] = field(default_factory=list)
     """What the end of the run could not clear away, and why."""
     _policy_proven: bool = False
+    _enforcement: "Enforcement | None" = None
     _claims: Claims = field(init=False)
 
     def __post_init__(self) -> None:
@@ -60,7 +62,7 @@ class Run:
         return self._timeline
 
     def prepare(self, *, case: bool, prove_policy: bool) -> None:
-        """Make or join the cluster, prove its policy enforcement if asked for, and deploy the case if asked for.
+        """Make or join the cluster, begin to prove its policy enforcement, and deploy the case, as asked for.
 
         Raises nothing: what went wrong is raised by ``cluster`` and ``case``.
         """
@@ -74,7 +76,7 @@ class Run:
                 if self._held.created:
                     self._note_canary(flipped=True)
             if isinstance(self._held, Held) and prove_policy:
-                self.ensure_policy_proven()
+                self.begin_to_prove_policy()
         except Exception as error:  # noqa: BLE001 -- kept: the tests that need no cluster run, the others raise it
             self._held = error
         if case and self._case is None and isinstance(self._held, Held):
@@ -86,23 +88,45 @@ class Run:
             except Exception as error:  # noqa: BLE001 -- kept: tests that need no case run, the others raise it
                 self._case = error
 
+    def begin_to_prove_policy(self) -> None:
+        """Start the canary beside what comes next, unless it was, or flipped when the cluster was made."""
+        if not self._policy_proven and self._enforcement is None:
+            self._enforcement = self._canary()
+
     def ensure_policy_proven(self) -> None:
-        """Run the canary unless it flipped in this process, as when a cluster is made. Raises PolicyNotEnforced."""
-        if not self._policy_proven:
-            self.prove_policy("policy canary of this run")
+        """Wait for the canary that was begun last. Raises PolicyNotEnforced, each time that it is called."""
+        if self._enforcement is not None and not self._policy_proven:
+            self._told("policy canary of this run", self._enforcement.latest)
 
     def prove_policy(self, phase: str) -> None:
-        """Run the canary. Raises PolicyNotEnforced: then no denial of the run proves a policy."""
-        from harness.probing import prove_policy_on  # noqa: PLC0415 -- see above
+        """Run the canary once more. Raises PolicyNotEnforced: then no denial of the run proves a policy."""
+        if self._enforcement is None:
+            self._enforcement = self._canary()
+            self._told(phase, self._enforcement.latest)
+        else:
+            self._told(phase, self._enforcement.again)
 
-        image = self.prober_image()
+    def _canary(self) -> "Enforcement":
+        from harness.enforcement import Enforcement  # noqa: PLC0415 -- see above
+
+        made = Enforcement(self.cluster, self.prober_image(), self.settings.labels("canary"))
+        self._holding.callback(made.close)
+        return made
+
+    def _told(self, phase: str, flip: "Callable[[], Flipped]") -> None:
+        """Show what a canary saw, and note whether it flipped."""
         try:
-            with self.timeline.phase(phase) as say:
-                say(prove_policy_on(self.cluster, image, self.settings.labels("canary")))
+            flipped = flip()
         except HarnessError:
             self._note_canary(flipped=False)
             raise
+        self.timeline.record(phase, flipped.seconds, flipped.seen)
         self._note_canary(flipped=True)
+
+    @property
+    def policy_proven(self) -> bool:
+        """Whether the canary flipped when it was asked last."""
+        return self._policy_proven
 
     def _note_canary(self, *, flipped: bool) -> None:
         self._policy_proven = flipped
@@ -159,7 +183,7 @@ class Run:
 
     def close(self) -> None:
         """Let go of the cluster; whoever does so last deletes it. Safe to repeat."""
-        self._held = self._case = None
+        self._held = self._case = self._enforcement = None
         self._holding.close()
 
     def all_phases(self) -> list[Phase]:

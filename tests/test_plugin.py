@@ -95,10 +95,48 @@ def test_a_named_cluster_that_is_kept_is_joined_by_the_next_run(run: pytest.Pyte
 def test_isolation_tests_prove_a_joined_cluster_first_and_every_cluster_again_at_the_end(run: pytest.Pytester) -> None:
     write(run, "scenarios/isolation/test_it.py", "def test_it(cluster): pass")
     run.runpytest_subprocess("--cluster-name=mine", "--keep-cluster").assert_outcomes(passed=1)
-    assert log(run) == ["create mine", "prove mine"]
+    assert log(run) == ["create mine", "prove mine", "delete the pair on mine"]
     run.runpytest_subprocess("--cluster-name=mine", "-m", "isolation").assert_outcomes(passed=1)
     done = [line for line in log(run) if not line.startswith("clear ")]
-    assert done == ["create mine", "prove mine", "prove mine", "prove mine"]
+    first, second = (["prove mine", "delete the pair on mine"], ["prove mine", "prove mine", "delete the pair on mine"])
+    assert done == ["create mine", *first, *second]
+
+
+ENFORCES_NOTHING = "STAND_IN_ENFORCES_NOTHING"
+
+
+def test_no_test_of_isolation_begins_where_the_canary_fails_and_others_run(
+    run: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(run, "scenarios/isolation/test_it.py", "def test_one(cluster): raise SystemExit\ndef test_two(cluster): pass")
+    write(run, "scenarios/e2e/test_else.py", "def test_three(cluster): pass")
+    run.runpytest_subprocess("--cluster-name=mine", "--keep-cluster", "-k", "three").assert_outcomes(passed=1)
+    monkeypatch.setenv(ENFORCES_NOTHING, "1")
+
+    result = run.runpytest_subprocess("--cluster-name=mine")
+
+    result.assert_outcomes(passed=1, errors=2)
+    assert [line for line in log(run) if line.startswith(("prove", "delete"))] == [
+        "prove mine",
+        "delete the pair on mine",
+    ]
+
+
+def test_that_the_canary_failed_is_told_also_where_a_fixture_failed_for_it(
+    run: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(
+        run,
+        "scenarios/isolation/test_it.py",
+        "import pytest\n@pytest.fixture\ndef sees(cluster): raise OSError\ndef test_it(sees): pass",
+    )
+    run.runpytest_subprocess("--cluster-name=mine", "--keep-cluster").assert_outcomes(errors=1)
+    monkeypatch.setenv(ENFORCES_NOTHING, "1")
+
+    result = run.runpytest_subprocess("--cluster-name=mine")
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*PolicyNotEnforced: the stand-in enforces nothing"])
 
 
 def test_tests_of_the_harness_s_own_isolation_module_need_no_cluster(run: pytest.Pytester) -> None:

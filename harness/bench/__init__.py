@@ -1,4 +1,4 @@
-"""Benchmarks: ``python -m harness.bench [NAME…]`` measures, merges artifacts/bench.json, and fails for a missed must.
+"""Benchmarks: ``python -m harness.bench [NAME…]`` measures, merges artifacts/bench.json, and fails if a limit fails.
 
 ``figures`` is the data and its judgement, ``measurements`` what is run to get them, ``processes`` reads memory.
 """

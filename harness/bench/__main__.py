@@ -1,4 +1,4 @@
-"""``python -m harness.bench [NAME…]``: exit status 1 for a missed must or a failed measurement, 2 for a wrong name."""
+"""``python -m harness.bench [NAME…]``: exit status 1 for a failed limit or a failed measurement, 2 for a wrong name."""
 
 import os
 import subprocess
@@ -54,7 +54,7 @@ def main(names: Sequence[str]) -> int:
     merged = figures.merge(before, new)
     write_whole(file, figures.to_json(merged))
     Console(soft_wrap=True, highlight=False).print(figures.table(merged))
-    failures += [f"{name}: its must is missed" for name in figures.missed(new)]
+    failures += figures.failures(new)
     for failure in failures:
         print(failure, file=sys.stderr)  # noqa: T201 -- a command speaks to its user
     return 1 if failures else 0

@@ -80,9 +80,9 @@ def parse(text: str, where: str) -> list[dict[str, Any]]:
     try:
         entries = json.loads(text)
     except json.JSONDecodeError as error:
-        raise UsageError(f"{where}: {error}: delete it, or mend it") from None
+        raise UsageError(f"{where}: {error}: delete it, or fix it") from None
     if not isinstance(entries, list) or not all(isinstance(one, dict) and "name" in one for one in entries):
-        raise UsageError(f"{where}: it is not a list of entries with names: delete it, or mend it")
+        raise UsageError(f"{where}: it is not a list of entries with names: delete it, or fix it")
     return entries
 
 
@@ -91,19 +91,20 @@ def to_json(entries: Sequence[Mapping[str, Any]]) -> str:
     return "[\n" + ",\n".join("  " + json.dumps(one) for one in entries) + "\n]\n"
 
 
-def missed(entries: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The names of the entries whose must is missed."""
-    return [str(one["name"]) for one in entries if not meets(float(one["value"]), str(one.get("must", "")))]
+def failures(entries: Iterable[Mapping[str, Any]]) -> list[str]:
+    """A sentence for each entry that failed its limit."""
+    failed = (one for one in entries if not meets(float(one["value"]), str(one.get("must", ""))))
+    return [f"{one['name']} failed: {float(one['value']):g} {one.get('unit', '')}, not {one['must']}" for one in failed]
 
 
 def table(entries: Sequence[Mapping[str, Any]]) -> Table:
-    """The entries for people: ``missed`` where a must is, ``ok`` where it is kept, ``aim`` where the aim is, too."""
+    """The entries for people: ``failed`` where the must is not met, else ``ok``, or ``aim`` where the aim is, too."""
     shown = Table(box=None, pad_edge=False)
     for name in ("figure", "value", "unit", "must", "aim", "verdict", "samples", "commit"):
         shown.add_column(name, justify="right" if name in ("value", "samples") else "left")
     for one in entries:
         value = float(one["value"])
-        verdict = "missed" if missed([one]) else "aim" if meets(value, str(one.get("aim", ""))) else "ok"
+        verdict = "failed" if failures([one]) else "aim" if meets(value, str(one.get("aim", ""))) else "ok"
         shown.add_row(
             str(one["name"]),
             f"{value:g}",

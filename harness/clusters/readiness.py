@@ -1,8 +1,8 @@
 """The one meaning of *ready*, for every provider: six phases, each timed and shown.
 
 The API answers; the node is Ready; the default ServiceAccount is there; DNS answers from a pod; the Ingress answers
-from outside; and the policy canary flips. The canary is made of fresh objects, since standing rules of a dead enforcer
-would still deny: a pair connects on two ports, a policy is created and the pair is denied on the one that it leaves
+from outside; and the policy canary flips. Its policy is a fresh one, since standing rules of a dead enforcer would
+still deny: a pair connects on two ports, a policy is created and the pair is denied on the one that it leaves
 out, the policy is deleted and it connects on both again.
 """
 
@@ -58,6 +58,8 @@ class Probe(Protocol):
         """End it."""
 
 
+Check = Callable[[], None]
+"""Raises where there is no use in waiting on."""
 OpenProbe = Callable[[Api, str, str], Probe]
 """Opens a probe in the pod of a namespace and name."""
 
@@ -89,31 +91,35 @@ def wait_until_ready(cluster: Cluster, timeline: Timeline, canary: Canary) -> No
 def _wait_for_phases(api: Api, cluster: Cluster, timeline: Timeline, canary: Canary) -> None:
     with timeline.phase("API answers"):
         _wait(
-            cluster,
+            cluster.check,
             "the API server to answer",
             lambda: api.text("/readyz", exclude=LATE_CHECK) == "ok",
             tolerate=(ApiError,),
         )
     with timeline.phase("node Ready") as say:
-        say(_wait(cluster, "a node to be Ready", lambda: _ready_node(api)))
+        say(_wait(cluster.check, "a node to be Ready", lambda: _ready_node(api)))
     with timeline.phase("default ServiceAccount"):
         account = "/api/v1/namespaces/default/serviceaccounts/default"
-        _wait(cluster, "the default ServiceAccount", lambda: api.find(account))
+        _wait(cluster.check, "the default ServiceAccount", lambda: api.find(account))
     with _pair(api, canary) as namespace:
         with timeline.phase("DNS answers from a pod"):
-            probe = _open(cluster, api, canary, namespace)
-            _wait(cluster, "DNS to answer from a pod", lambda: probe.resolves("kubernetes.default.svc.cluster.local"))
+            probe = _open(cluster.check, api, canary, namespace)
+            _wait(
+                cluster.check,
+                "DNS to answer from a pod",
+                lambda: probe.resolves("kubernetes.default.svc.cluster.local"),
+            )
         try:
             with timeline.phase("Ingress answers"):
                 _wait_for_ingress(cluster, namespace, canary.answer)
             with timeline.phase("policy canary") as say:
-                say(_flip(api, probe, namespace))
+                say(_flip(api, probe, namespace, cluster.check))
         finally:
             probe.close()
 
 
 def _wait(
-    cluster: Cluster,
+    check: Check,
     what: str,
     probe: Callable[[], T | None],
     *,
@@ -123,7 +129,7 @@ def _wait(
     """Wait as ``wait_until`` does, but not for a cluster that has broken: that raises what its ``check`` says."""
 
     def checked() -> T | None:
-        cluster.check()
+        check()
         return probe()
 
     return wait_until(what, checked, seconds=SECONDS, tolerate=tolerate, describe=describe)
@@ -131,16 +137,27 @@ def _wait(
 
 def prove_policy(cluster: Cluster, canary: Canary) -> str:
     """Run the canary alone; returns what it saw, in words. Raises PolicyNotEnforced."""
+    with standing_pair(cluster, canary, cluster.check) as flip:
+        return flip()
+
+
+@contextmanager
+def standing_pair(cluster: Cluster, canary: Canary, check: Check) -> Iterator[Callable[[], str]]:
+    """The canary's pair of pods, for as long as the block lasts.
+
+    Each call of what is yielded is one flip, of a policy of its own, and returns what it saw, in words. ``check`` is
+    called all along, and ends the wait with whatever it raises. Raises PolicyNotEnforced.
+    """
     api = cluster.api
     with _pair(api, canary) as namespace:
-        probe = _open(cluster, api, canary, namespace)
+        probe = _open(check, api, canary, namespace)
         try:
-            return _flip(api, probe, namespace)
+            yield lambda: _flip(api, probe, namespace, check)
         finally:
             probe.close()
 
 
-def _flip(api: Api, probe: Probe, namespace: str) -> str:
+def _flip(api: Api, probe: Probe, namespace: str, check: Check) -> str:
     address = str(_pod(api, namespace, "server")["status"]["podIP"])
     policies = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
 
@@ -159,6 +176,7 @@ def _flip(api: Api, probe: Probe, namespace: str) -> str:
 
         def look() -> bool:
             nonlocal latest
+            check()
             latest = time.monotonic()
             return condition()
 
@@ -273,18 +291,18 @@ def _wait_for_ingress(cluster: Cluster, namespace: str, expected: str) -> None:
         last = f"{got.status_code} {got.text[:80]}"
         return got.status_code == requests.codes.ok and got.text == expected
 
-    _wait(cluster, f"the Ingress at {url} to answer from outside", answer, describe=lambda: last)
+    _wait(cluster.check, f"the Ingress at {url} to answer from outside", answer, describe=lambda: last)
 
 
-def _open(cluster: Cluster, api: Api, canary: Canary, namespace: str) -> Probe:
+def _open(check: Check, api: Api, canary: Canary, namespace: str) -> Probe:
     for role in ("client", "server"):
         _wait(
-            cluster,
+            check,
             f"the canary's {role} pod to run",
             functools.partial(_runs, api, namespace, role),
             describe=functools.partial(_status, api, namespace, role),
         )
-    return canary.open(cluster.api, namespace, "client")
+    return canary.open(api, namespace, "client")
 
 
 def _pod(api: Api, namespace: str, name: str) -> JsonObject:

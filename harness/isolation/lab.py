@@ -27,15 +27,20 @@ AGREE_SECONDS = 60.0
 
 
 class Lab:
-    """What proofs share on one cluster. ``name`` begins the names of its namespaces; ``labels`` are on all it makes."""
+    """What proofs share on one cluster. ``name`` begins the names of its namespaces; ``labels`` are on all it makes.
+
+    ``stranger`` is the prober of a pod that no policy selects, in a namespace that no policy names.
+    """
 
     def __init__(self, cluster: Cluster, image: str, labels: Mapping[str, str], name: str) -> None:
         self.cluster = cluster
         self.name = name
         self.image = image
-        self._closing = ExitStack()  # what is entered last is left first, and one that fails keeps no other from it
+        self._closing = ExitStack()  # what is added last is done first, and what fails keeps nothing else from it
+        self._ending: list[Prober] = []
         self.api = cluster.api
         self._closing.callback(self._remove_made)
+        self._closing.callback(self._end_probers)
         self.stage = Stage(self.api, image, labels)
         self.probers: dict[str, Prober] = {}
         self._greeting: set[str] = set()
@@ -60,8 +65,9 @@ class Lab:
             self.bare = World(nodes=nodes, externals=self._open_outside())
             pair = _in(made, marker)
             client = next(pod for pod in pair.pods if pod.name == "client")
-            self.marker = Marker(self.api, pair, self.probers[client.id])
-            self.protocols = _spoken(self.probers[client.id])
+            self.stranger = self.probers[client.id]
+            self.marker = Marker(self.api, pair, self.stranger)
+            self.protocols = _spoken(self.stranger)
         except BaseException:
             self.close()
             raise
@@ -76,6 +82,14 @@ class Lab:
         What fails keeps nothing else from being ended or deleted; the first error is raised at the end.
         """
         self._closing.close()
+
+    def _end_probers(self) -> None:
+        """End all of them side by side: each says goodbye to its server."""
+        ending, self._ending = self._ending, []
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            ended = [pool.submit(one.close) for one in ending]
+        for one in ended:
+            one.result()
 
     def _remove_made(self) -> None:
         with ExitStack() as each:
@@ -106,13 +120,14 @@ class Lab:
 
     def adopt(self, pod: Pod, prober: Prober) -> None:
         """Take over an open prober in a pod that the lab did not make. Threads may do so side by side."""
-        self.probers[pod.id] = self._closing.enter_context(prober)
+        self._ending.append(prober)
+        self.probers[pod.id] = prober
 
     def open(self, pods: Iterable[Pod]) -> None:
         """Open the probers of pods of the prober's image that have none yet."""
         new = [pod for pod in pods if pod.id not in self.probers]
-        # Also if another one fails to open, an open one is closed with the lab.
-        probers = [self._closing.enter_context(Prober(self.api, pod.namespace, pod.name, CONTAINER)) for pod in new]
+        probers = [Prober(self.api, pod.namespace, pod.name, CONTAINER) for pod in new]
+        self._ending += probers  # also if another one fails to open, an open one is closed with the lab
         with ThreadPoolExecutor(max_workers=8) as pool:
             list(pool.map(Prober.open, probers))
         for pod, prober in zip(new, probers, strict=True):

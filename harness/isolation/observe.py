@@ -150,40 +150,25 @@ class Observer:
 
         Of cells on which the oracle says nothing, it is what is ``wanted`` that they are to agree with, where that is
         given: or the first look would count, however slow the machine. With ``sure``, what was denied is asked once
-        more at the end, for long enough that no lost packet is taken for a policy.
+        more at the end, for long enough that no lost packet is taken for a policy; what is wrong then is asked again.
         """
-        began, seconds, wanted = time.monotonic(), patient(seconds), wanted or {}
-        silence, rounds = max(SILENCE_SECONDS, CELL_SECONDS * len(cells)), 1
-        latest = self.look(cells, silence)
-        wrong = self._wrong(latest, wanted)
-        asked_again: dict[Cell, None] = {}
-        leaked: dict[Cell, None] = {}
-        while wrong and time.monotonic() - began < seconds:
-            silence = min(LONGEST_SILENCE, 2 * silence)
-            asked_again |= dict.fromkeys(wrong)
-            leaked |= dict.fromkeys(cell for cell in wrong if latest[cell].state is State.ALLOWED)
-            again = self.look(wrong, silence)
-            rounds += 1
-            latest.update(again)
-            wrong = self._wrong(again, wanted)
-            if not wrong:
-                latest = self.look(cells, silence)
-                rounds += 1
-                wrong = self._wrong(latest, wanted)
-        if sure and (denied := [cell for cell in cells if latest[cell].state is State.DENIED]):
-            latest.update(self.look(denied, SURE_SILENCE))
-            rounds += 1
-        compared = compare(self.oracle, latest)
+        began, seconds = time.monotonic(), patient(seconds)
+        rounds = _Rounds(self, cells, wanted or {})
+        while True:
+            while rounds.wrong and time.monotonic() - began < seconds:
+                rounds.ask_again()
+            if rounds.wrong or not sure:
+                break
+            rounds.make_sure()
+            if not rounds.wrong or time.monotonic() - began >= seconds:
+                break
+        compared = compare(self.oracle, rounds.latest)
         conform = {one.cell for one in compared if one.standing not in WRONG}
-        return Settled(
-            compared,
-            time.monotonic() - began,
-            rounds,
-            list(asked_again),
-            [cell for cell in leaked if cell in conform and latest[cell].state is State.DENIED],
-        )
+        denied_now = [one for one in rounds.leaked if one in conform and rounds.latest[one].state is State.DENIED]
+        return Settled(compared, time.monotonic() - began, rounds.count, list(rounds.again), denied_now)
 
-    def _wrong(self, seen: Mapping[Cell, Seen], wanted: Mapping[Cell, State]) -> list[Cell]:
+    def wrong(self, seen: Mapping[Cell, Seen], wanted: Mapping[Cell, State]) -> list[Cell]:
+        """The cells that are not as the oracle says, or not as ``wanted`` where it says nothing."""
         return [
             one.cell
             for one in compare(self.oracle, seen)
@@ -266,6 +251,41 @@ class Observer:
     def _tells(self, cell: Cell) -> bool:
         """Whether somebody who is reached is sure to show it: a foreign listener may take a datagram without a word."""
         return cell.protocol is not Protocol.UDP or bool(self._target(cell).speaks) or self._greets(cell)
+
+
+class _Rounds:
+    """The rounds in which cells are looked at until they agree. ``wrong`` are those of the last one that do not."""
+
+    def __init__(self, observer: Observer, cells: Sequence[Cell], wanted: Mapping[Cell, State]) -> None:
+        self._observer = observer
+        self._cells = cells
+        self._wanted = wanted
+        self._silence = max(SILENCE_SECONDS, CELL_SECONDS * len(cells))
+        self.count = 0
+        self.again: dict[Cell, None] = {}
+        self.leaked: dict[Cell, None] = {}
+        self.latest: dict[Cell, Seen] = {}
+        self._look(cells, self._silence)
+
+    def ask_again(self) -> None:
+        """Ask those that are wrong, and all of them once none is."""
+        self._silence = min(LONGEST_SILENCE, 2 * self._silence)
+        self.again |= dict.fromkeys(self.wrong)
+        self.leaked |= dict.fromkeys(cell for cell in self.wrong if self.latest[cell].state is State.ALLOWED)
+        self._look(self.wrong, self._silence)
+        if not self.wrong:
+            self._look(self._cells, self._silence)
+
+    def make_sure(self) -> None:
+        """Ask those that were denied, for longer than a lost packet takes."""
+        if denied := [cell for cell in self._cells if self.latest[cell].state is State.DENIED]:
+            self._look(denied, SURE_SILENCE)
+
+    def _look(self, cells: Sequence[Cell], silence: float) -> None:
+        seen = self._observer.look(cells, silence)
+        self.count += 1
+        self.latest.update(seen)
+        self.wrong = self._observer.wrong(seen, self._wanted)
 
 
 def _sources(cells: Sequence[Cell]) -> Iterable[Source]:

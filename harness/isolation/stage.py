@@ -31,6 +31,8 @@ _PODS: Final = "/api/v1/namespaces/{}/pods"
 _SERVICES: Final = "/api/v1/namespaces/{}/services"
 _NAMESPACES: Final = "/api/v1/namespaces"
 _START_SECONDS: Final = 120.0
+_LOOK_SECONDS: Final = 0.2
+"""How often it is looked whether pods run: the machine that has to start them is busy enough."""
 _GONE_SECONDS: Final = 60.0
 _FORBIDDEN: Final = 403
 _REFUSED: Final = (400, 403, 422)
@@ -288,7 +290,13 @@ class Stage:
             return not last
 
         names = ", ".join(pod.id for pod in pods)
-        wait_until(f"the pods {names} to run", run, seconds=_START_SECONDS, describe=lambda: ", ".join(last))
+        wait_until(
+            f"the pods {names} to run",
+            run,
+            seconds=_START_SECONDS,
+            interval=_LOOK_SECONDS,
+            describe=lambda: ", ".join(last),
+        )
         return found
 
 

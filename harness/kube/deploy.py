@@ -1,12 +1,12 @@
 """Deploying folders of manifests, and taking them away again: only what the harness made is ever changed or deleted."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from harness.errors import ManifestError, UsageError
 from harness.kube.changes import Change, change
@@ -16,6 +16,8 @@ from harness.kube.manifests import Manifest, kustomize, load
 from harness.kube.reachable import Reachable
 from harness.kube.rollout import KINDS, Workload, wait_for_rollouts
 from harness.kube.wait import wait_until
+
+T = TypeVar("T")
 
 OWNER: Final = "harness.dev/owner"
 """The label that says that the harness made an object."""
@@ -87,7 +89,8 @@ def apply(
     document = json.dumps({"apiVersion": "v1", "kind": "List", "items": [one.object for one in manifests]})
     options = ("--server-side", "--force-conflicts", "--field-manager=harness")
     cluster.kubectl.run("apply", *options, "-f", "-", stdin=document, seconds=_APPLY_SECONDS)
-    changes = [change(one.manifest.object, one.body, cluster.api.get(one.path)) for one in before]
+    after = _at_once(cluster.api.get, [one.path for one in before])
+    changes = [change(one.manifest.object, one.body, body) for one, body in zip(before, after, strict=True)]
     bodies = [one.object for one in manifests if one.object["kind"] in KINDS]
     places = [(one["kind"], one["metadata"].get("namespace", "default"), one["metadata"]["name"]) for one in bodies]
     return Applied(changes, [Workload(*place) for place in places])
@@ -140,7 +143,14 @@ def _name_and_tag(reference: str) -> tuple[str, str]:
 def _place(api: Api, manifests: Iterable[Manifest]) -> list[_Placed]:
     """Each manifest with its path, empty where the cluster does not serve its kind, and what is there."""
     paths = [(one, api.path_of(one.object) or "") for one in manifests]
-    return [_Placed(one, path, api.find(path) if path else None) for one, path in paths]
+    there = _at_once(lambda path: api.find(path) if path else None, [path for _, path in paths])
+    return [_Placed(one, path, body) for (one, path), body in zip(paths, there, strict=True)]
+
+
+def _at_once(ask: Callable[[str], T], paths: Iterable[str]) -> list[T]:
+    """What is answered for each path, a few of them at a time."""
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        return list(pool.map(ask, paths))
 
 
 def _refuse_strangers(placed: Iterable[_Placed]) -> None:

@@ -25,7 +25,6 @@ anything else
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
 import contextlib
 import errno
 import functools
@@ -368,6 +367,8 @@ def is_address(host: str) -> bool:
 
 def resolve_all(names: Sequence[str], deadline: float) -> dict[str, list[str] | str]:
     """Addresses of each name, or why there are none."""
+    import concurrent.futures  # noqa: PLC0415 -- a quarter of the agent's start, and few rounds have names in them
+
     pool = concurrent.futures.ThreadPoolExecutor(max_workers=32)
     futures = {name: pool.submit(socket.getaddrinfo, name, None, 0, socket.SOCK_STREAM) for name in names}
     concurrent.futures.wait(futures.values(), timeout=deadline)

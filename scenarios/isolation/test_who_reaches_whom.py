@@ -4,6 +4,7 @@ Who may is written in expected.yaml, as a table. Each connection that fails coun
 same time: the destination answers itself, and the source reaches somebody else.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,8 @@ EXPECTED = Path(__file__).parent / "expected.yaml"
 def proof(case: Case, lab: Lab, records: Records, settings: Settings) -> Proof:
     """Every cell of the table, tried at once."""
     render = kustomize(case.cluster.kubectl)
-    written = [world_of(load(folder, render)) for folder in case.folders]
+    with ThreadPoolExecutor() as pool:
+        written = list(pool.map(lambda folder: world_of(load(folder, render)), case.folders))
     policies = [policy for world in written for policy in world.policies]
     homes = [namespace for world in written for namespace in world.namespaces]
     found = prove_table(

@@ -6,7 +6,6 @@ from typing import Any, cast
 import pytest
 
 from harness.clusters import readiness
-from harness.clusters.provider import Cluster
 from harness.errors import ComponentDied, PolicyNotEnforced, ProbeError
 from harness.kube.client import Api, ApiError, ApiUnreachable
 
@@ -59,7 +58,7 @@ class MadeUpCluster:
         self.events.append("closed")
 
     def flip(self) -> str:
-        return readiness._flip(cast("Api", self), self, "ns")
+        return readiness._flip(cast("Api", self), self, "ns", lambda: None)
 
 
 @pytest.fixture(autouse=True)
@@ -178,16 +177,12 @@ def test_the_policy_is_about_the_server_alone_and_allows_nothing_in_but_the_cont
     ]
 
 
-class BrokenCluster:
-    """A cluster that has broken."""
-
-    def check(self) -> None:
+def test_a_cluster_that_broke_is_told_at_once_and_not_after_the_deadline() -> None:
+    def broken() -> None:
         raise ComponentDied("etcd was killed")
 
-
-def test_a_cluster_that_broke_is_told_at_once_and_not_after_the_deadline() -> None:
     def refused() -> bool:
         raise ApiUnreachable("GET", "/readyz", 0, "connection refused")
 
     with pytest.raises(ComponentDied, match="etcd was killed"):
-        readiness._wait(cast("Cluster", BrokenCluster()), "the API server to answer", refused, tolerate=(ApiError,))
+        readiness._wait(broken, "the API server to answer", refused, tolerate=(ApiError,))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import pytest
 
@@ -171,10 +171,7 @@ def test_a_prober_that_cannot_be_closed_and_guests_that_do_not_go_keep_nothing_e
 class Failing:
     """A prober that cannot be closed."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         raise ProbeError("it hangs")
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from harness.errors import ProbeError
 from harness.isolation.matrix import Cell, Seen, Standing, State
-from harness.isolation.observe import LONGEST_SILENCE, SILENCE_SECONDS, Observer
+from harness.isolation.observe import LONGEST_SILENCE, SILENCE_SECONDS, SURE_SILENCE, Observer
 from harness.isolation.policy import Direction, Policy
 from harness.isolation.world import ContainerPort, External, Foreign, Namespace, Node, Pod, Service, ServicePort, World
 from harness.kube.protocol import Protocol
@@ -345,6 +345,24 @@ def test_what_is_denied_is_asked_once_more_for_longer_than_a_lost_packet_takes(n
     settled = observer(lossy).settle([DENIED], seconds=0.0, sure=True)
 
     assert [(one.cell, one.standing) for one in settled.wrong] == [(DENIED, Standing.DEVIATES)]
+
+
+def test_a_destination_that_stalls_in_the_round_that_makes_sure_is_asked_again(network: Network) -> None:
+    class Stalling(Network):
+        """A network in which the first long round meets a destination that answers nobody."""
+
+        def _verdict(self, source: str, target: Target) -> Probed:
+            found = super()._verdict(source, target)
+            rounds = self.silences.count(SURE_SILENCE) / 2  # of two probers each
+            stalls = target.address == DB.address and self.silences[-1] == SURE_SILENCE and rounds <= 1
+            return replace(found, outcome=Outcome.TIMED_OUT, pod="") if stalls else found
+
+    stalling = Stalling(network.names, network.answer)
+    settled = observer(stalling).settle([DENIED], seconds=60, sure=True)
+
+    assert settled.agreed
+    assert settled.again == [DENIED]
+    assert stalling.silences[-1] == SURE_SILENCE
 
 
 def test_what_was_let_through_before_it_was_denied_is_told(network: Network) -> None:

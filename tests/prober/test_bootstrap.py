@@ -54,7 +54,7 @@ def test_a_python_that_is_sent_the_agent_becomes_it(commands: list[Sequence[str]
         for _ in range(2):
             stream.send({"probe": [["127.0.0.1", 1, "TCP"]], "deadline": 0.1})
             assert stream.receive(10)["verdicts"][0][0] == "refused"
-    assert commands[0][:4] == ("python3", "-I", "-u", "-c")
+    assert commands[0][:3] == ("python3", "-ISu", "-c")
 
 
 def test_a_python_that_is_too_old_is_as_none(commands: list[Sequence[str]], monkeypatch: pytest.MonkeyPatch) -> None:

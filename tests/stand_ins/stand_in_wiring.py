@@ -6,7 +6,8 @@ What is done to them is a line each in the file ``STAND_IN_LOG``. A cluster name
 import os
 import shutil
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +15,7 @@ from typing import Self, cast
 
 from harness.clusters.lease import Lease
 from harness.clusters.provider import Cluster
-from harness.errors import ClusterError
+from harness.errors import ClusterError, PolicyNotEnforced
 from harness.kube.client import Api
 from harness.kube.kubectl import Kubectl
 from harness.run import Run
@@ -163,9 +164,18 @@ def _deployed_case(cluster: Cluster, _settings: Settings, _timeline: Timeline) -
     return StandInCase(cluster)
 
 
-def _prove(cluster: Cluster, _image: str, _labels: Mapping[str, str]) -> str:
-    _log(f"prove {cluster.name}")
-    return "proved"
+@contextmanager
+def _pair_on(
+    cluster: Cluster, _image: str, _labels: Mapping[str, str], _check: Callable[[], None]
+) -> Iterator[Callable[[], str]]:
+    def flip() -> str:
+        _log(f"prove {cluster.name}")
+        if "STAND_IN_ENFORCES_NOTHING" in os.environ:
+            raise PolicyNotEnforced("the stand-in enforces nothing")
+        return "proved"
+
+    yield flip
+    _log(f"delete the pair on {cluster.name}")
 
 
 def _clear(_api: Api, runs: Collection[str]) -> list[str]:
@@ -182,6 +192,6 @@ _module("harness.wiring", provider_of=_provider_of)
 _module("harness.case", deployed_case=_deployed_case, open_case=_deployed_case, SERVICES={"invoice-app": "invoice"})
 _module("harness.chaoscase", Stage=StandInStage, Chaos=StandInChaos)
 _module("harness.images.catalogue", prober_image=lambda _timeline: _Image("prober:1", Path("/dev/null")))
-_module("harness.probing", prove_policy_on=_prove)
+_module("harness.probing", pair_on=_pair_on)
 _module("harness.kube.leftovers", remove=_clear, until_none_is_going=None, stranger_in=None, RUN="harness.dev/run")
 _module("harness.kube.bundle", collect=_collect)

@@ -7,7 +7,7 @@ from typing import Final
 
 from harness.chaos.fault import Evidence, FaultError, Target
 from harness.chaos.faults import narrowing
-from harness.chaos.faults.pods import every_workload
+from harness.chaos.faults.pods import OnWorkloads
 from harness.chaos.scene import Scene, Workload
 from harness.chaos.undo import Request, Undo
 from harness.clusters.provider import Node
@@ -112,15 +112,11 @@ def _narrowed(
 
 
 @dataclass(frozen=True)
-class Partition:
+class Partition(OnWorkloads):
     """All pods of a workload reach nobody, and nobody reaches them, their node apart."""
 
     kind: str = "partition"
     seconds: tuple[float, float] = (2.0, 6.0)
-
-    def targets(self, scene: Scene) -> Sequence[Target]:
-        """All workloads."""
-        return every_workload(scene)
 
     @contextmanager
     def strike(self, scene: Scene, target: Target, index: int) -> Iterator[Evidence]:  # noqa: ARG002 -- it means all

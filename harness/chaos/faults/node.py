@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from harness.chaos.fault import Evidence, FaultError, Target
-from harness.chaos.faults.pods import await_restart, chosen, every_workload, running_id, shown
+from harness.chaos.faults.pods import OnWorkloads, await_restart, chosen, chosen_container, shown
 from harness.chaos.scene import Scene
 from harness.chaos.undo import Undo
 from harness.clusters.provider import Node
@@ -48,40 +48,36 @@ def node_ready(scene: Scene) -> bool:
     return bool(states) and all(state.get("Ready") == "True" for state in states)
 
 
+class OnWorkloadsOfANode(OnWorkloads):
+    """Of faults that can strike every workload, where its node can be hurt."""
+
+    def targets(self, scene: Scene) -> Sequence[Target]:
+        """All workloads, or none."""
+        return super().targets(scene) if isinstance(scene.cluster, Node) else ()
+
+
 @dataclass(frozen=True)
-class ContainerKill:
+class ContainerKill(OnWorkloadsOfANode):
     """Process 1 of a container gets SIGKILL from outside, which nothing in the pod can see coming."""
 
     kind: str = "container-kill"
     seconds: tuple[float, float] = (0.0, 0.0)
 
-    def targets(self, scene: Scene) -> Sequence[Target]:
-        """All workloads."""
-        return every_workload(scene) if isinstance(scene.cluster, Node) else ()
-
     @contextmanager
     def strike(self, scene: Scene, target: Target, index: int) -> Iterator[Evidence]:
         """Kill, and wait until the container is another one."""
-        pod = chosen(scene, target, index)
-        container = pod["spec"]["containers"][0]["name"]
-        before = running_id(pod, container)
-        if not before:
-            raise FaultError(f"container {container} of {shown(pod)} does not run now")
+        pod, container, before = chosen_container(scene, target, index)
         process = node_of(scene).signal_container(before, signal.SIGKILL)
         yield (evidence := Evidence(f"{shown(pod)}, container {container}, process {process}"))
         await_restart(scene.api, pod, container, before, evidence)
 
 
 @dataclass(frozen=True)
-class Freeze:
+class Freeze(OnWorkloadsOfANode):
     """All processes of a pod stop where they are: connections stay open, locks stay held, nothing answers."""
 
     kind: str = "freeze"
     seconds: tuple[float, float] = (3.0, 8.0)
-
-    def targets(self, scene: Scene) -> Sequence[Target]:
-        """All workloads."""
-        return every_workload(scene) if isinstance(scene.cluster, Node) else ()
 
     @contextmanager
     def strike(self, scene: Scene, target: Target, index: int) -> Iterator[Evidence]:

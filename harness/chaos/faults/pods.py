@@ -42,6 +42,16 @@ def chosen(scene: Scene, target: Target, index: int) -> JsonObject:
     return pods[index % len(pods)]
 
 
+def chosen_container(scene: Scene, target: Target, index: int) -> tuple[JsonObject, str, str]:
+    """The pod that a fault means, its first container, and the id of that. Raises FaultError where it does not run."""
+    pod = chosen(scene, target, index)
+    container = pod["spec"]["containers"][0]["name"]
+    before = running_id(pod, container)
+    if not before:
+        raise FaultError(f"container {container} of {shown(pod)} does not run now")
+    return pod, container, before
+
+
 def await_gone(api: Api, pod: JsonObject, seconds: float = GONE_SECONDS) -> None:
     """Wait until a pod of this UID is not there any more. Raises WaitTimeout."""
     uid = pod["metadata"]["uid"]
@@ -99,13 +109,16 @@ def await_restart(api: Api, pod: JsonObject, container: str, before: str, eviden
     evidence.proven(f"container {container} ended: {said}, before {restarts(pod).get(container, 0)}")
 
 
-def every_workload(scene: Scene) -> Sequence[Target]:
-    """All workloads of the scene."""
-    return [Target(one.name) for one in scene.workloads]
+class OnWorkloads:
+    """Of faults that can strike every workload of the scene."""
+
+    def targets(self, scene: Scene) -> Sequence[Target]:
+        """All workloads."""
+        return [Target(one.name) for one in scene.workloads]
 
 
 @dataclass(frozen=True)
-class PodDelete:
+class PodDelete(OnWorkloads):
     """A pod is deleted: with its own grace period (``grace`` None), or by force, without any (0).
 
     By force its object is gone at once, while its processes may live on for a moment: two of a StatefulSet may overlap.
@@ -114,10 +127,6 @@ class PodDelete:
     kind: str
     grace: int | None
     seconds: tuple[float, float] = (0.0, 0.0)
-
-    def targets(self, scene: Scene) -> Sequence[Target]:
-        """All workloads."""
-        return every_workload(scene)
 
     @contextmanager
     def strike(self, scene: Scene, target: Target, index: int) -> Iterator[Evidence]:
@@ -134,15 +143,11 @@ class PodDelete:
 
 
 @dataclass(frozen=True)
-class Eviction:
+class Eviction(OnWorkloads):
     """A pod is evicted, as by a drain of its node: a PodDisruptionBudget has a say, and is asked until it agrees."""
 
     kind: str = "evict"
     seconds: tuple[float, float] = (0.0, 0.0)
-
-    def targets(self, scene: Scene) -> Sequence[Target]:
-        """All workloads."""
-        return every_workload(scene)
 
     @contextmanager
     def strike(self, scene: Scene, target: Target, index: int) -> Iterator[Evidence]:
@@ -180,24 +185,16 @@ class Eviction:
 
 
 @dataclass(frozen=True)
-class ProcessKill:
+class ProcessKill(OnWorkloads):
     """The program in a container gets SIGKILL from within: tini, its parent, ends, and the container with it."""
 
     kind: str = "process-kill"
     seconds: tuple[float, float] = (0.0, 0.0)
 
-    def targets(self, scene: Scene) -> Sequence[Target]:
-        """All workloads."""
-        return every_workload(scene)
-
     @contextmanager
     def strike(self, scene: Scene, target: Target, index: int) -> Iterator[Evidence]:
         """Kill the children of process 1 of the first container, and wait until that is another one."""
-        pod = chosen(scene, target, index)
-        container = pod["spec"]["containers"][0]["name"]
-        before = running_id(pod, container)
-        if not before:
-            raise FaultError(f"container {container} of {shown(pod)} does not run now")
+        pod, container, before = chosen_container(scene, target, index)
         namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
         killed = b""
         with ExecStream(scene.api, namespace, name, ["sh", "-c", _KILL], container) as stream, suppress(ProbeError):

@@ -1,13 +1,13 @@
 """Faults of whole workloads: restarted one after another, changed and changed back, scaled to nothing and back."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from harness.chaos.fault import Evidence, FaultError, Target
-from harness.chaos.faults.pods import await_gone, every_workload, shown
+from harness.chaos.faults.pods import OnWorkloads, await_gone, shown
 from harness.chaos.scene import Scene, Workload
 from harness.chaos.undo import Request, Undo
 from harness.kube.client import ApiUnreachable
@@ -56,15 +56,11 @@ def rolled_out(body: JsonObject) -> bool:
 
 
 @dataclass(frozen=True)
-class RolloutRestart:
+class RolloutRestart(OnWorkloads):
     """All pods are replaced one after another, as ``kubectl rollout restart`` does it."""
 
     kind: str = "rollout-restart"
     seconds: tuple[float, float] = (0.0, 0.0)
-
-    def targets(self, scene: Scene) -> Sequence[Target]:
-        """All workloads."""
-        return every_workload(scene)
 
     @contextmanager
     def strike(self, scene: Scene, target: Target, index: int) -> Iterator[Evidence]:  # noqa: ARG002 -- it means all
@@ -81,15 +77,11 @@ class RolloutRestart:
 
 
 @dataclass(frozen=True)
-class NewVersion:
+class NewVersion(OnWorkloads):
     """Another version of the pods' template is rolled out, and then taken back."""
 
     kind: str = "new-version"
     seconds: tuple[float, float] = (0.0, 0.0)
-
-    def targets(self, scene: Scene) -> Sequence[Target]:
-        """All workloads."""
-        return every_workload(scene)
 
     @contextmanager
     def strike(self, scene: Scene, target: Target, index: int) -> Iterator[Evidence]:  # noqa: ARG002 -- it means all
@@ -108,15 +100,11 @@ class NewVersion:
 
 
 @dataclass(frozen=True)
-class ScaleToZero:
+class ScaleToZero(OnWorkloads):
     """No pod of a workload is left for a while."""
 
     kind: str = "scale-to-zero"
     seconds: tuple[float, float] = (1.0, 3.0)
-
-    def targets(self, scene: Scene) -> Sequence[Target]:
-        """All workloads."""
-        return every_workload(scene)
 
     @contextmanager
     def strike(self, scene: Scene, target: Target, index: int) -> Iterator[Evidence]:  # noqa: ARG002 -- it means all
