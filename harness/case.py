@@ -17,7 +17,7 @@ from harness.errors import UsageError
 from harness.images.catalogue import CASE, case_images, prober_image
 from harness.kube.deploy import deploy, destroy
 from harness.kube.psql import Psql
-from harness.kube.rollout import wait_for_rollout
+from harness.kube.rollout import OnHint, unheeded, wait_for_rollout
 from harness.kube.wait import patient
 from harness.settings import Settings
 from harness.timeline import Timeline
@@ -98,14 +98,14 @@ class Case:
         """The namespaces of both teams."""
         return frozenset(SERVICES.values())
 
-    def deploy(self, service: str | None = None) -> Sequence[str]:
+    def deploy(self, service: str | None = None, *, on_hint: OnHint = unheeded) -> Sequence[str]:
         """Apply the manifests of one service or of all, and wait until what changed is rolled out.
 
-        Returns a line for each object that changed. Safe to repeat. Raises WorkloadNotReady with the cause in words.
+        Returns a line for each object that changed. Safe to repeat. ``on_hint`` is told what is wrong meanwhile and may
+        yet heal. Raises WorkloadNotReady with the cause in words.
         """
-        return deploy(
-            self.cluster, _folders(self.manifests, service), self.images, self.labels, seconds=ROLLOUT_SECONDS
-        )
+        folders = _folders(self.manifests, service)
+        return deploy(self.cluster, folders, self.images, self.labels, seconds=ROLLOUT_SECONDS, on_hint=on_hint)
 
     def destroy(self, service: str | None = None) -> Sequence[str]:
         """Delete the namespaces of one service or of all with everything in them, and wait until they are gone."""
@@ -189,7 +189,7 @@ def deployed_case(cluster: Cluster, settings: Settings, timeline: Timeline) -> C
         case = open_case(cluster, settings, timeline)
         if not (deployed.exists() and deployed.read_text() == settings.run_id):
             with timeline.phase("case deployed") as say:
-                changed = case.deploy()
+                changed = case.deploy(on_hint=lambda hint: timeline.say(f"  … {hint}"))
                 say(f"{len(changed)} objects changed" if changed else "unchanged")
             deployed.write_text(settings.run_id)
     return case

@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     command("doctor", "check what this machine needs, and name the fix for what it lacks")
     for name, text in (("deploy", "deploy one service or all"), ("destroy", "remove one service or all")):
         command(name, text).add_argument("service", nargs="?", default="all", help="a service's name, default all")
-    heal = command("heal", "mend now what runs of chaos that were killed have broken").add_mutually_exclusive_group()
+    heal = command("heal", "repair now what killed runs of chaos have broken").add_mutually_exclusive_group()
     heal.add_argument("--all", action="store_true", dest="all_clusters", help="on every running cluster")
     heal.add_argument("--entry", metavar="ID", help="one that is registered, for the cluster's supervisor")
     access = command("access", "who may do what through the API: write it down, or compare two files of it")
@@ -187,7 +187,7 @@ def status(settings: Settings, _options: argparse.Namespace) -> int:
     for one in clusters:
         table.add_row(
             one.name,
-            "running" if one.running else "dead",
+            one.state,
             "yes" if one.kept else "no",
             "yes" if one.held else "no",
             age(time.time() - one.since),
@@ -220,7 +220,7 @@ def deploy(settings: Settings, options: argparse.Namespace) -> int:
         timeline = Timeline()
         case = open_case(cluster, settings, timeline)
         with timeline.phase("rollout"):
-            changed = case.deploy(service)
+            changed = case.deploy(service, on_hint=lambda hint: timeline.say(f"  … {hint}"))
         for line in changed or ["nothing changed"]:
             _say(line)
         _say(f"invoice-app: curl -H 'Host: {case.host}' {case.url}/invoices")
@@ -310,12 +310,12 @@ def access(settings: Settings, options: argparse.Namespace) -> int:
 
 def kubectl(settings: Settings, options: argparse.Namespace) -> int:
     """Become the project's kubectl: terminal, signals and exit status are its own."""
-    with pool.join(settings, _provider(settings)) as cluster:
+    with pool.join(settings, _provider(settings), beyond_exec=True) as cluster:
         bound = cluster.kubectl
-    cache = {"KUBECACHEDIR": str(bound.cache)} if bound.cache else {}
-    environment = {**child_environment(), **cache, "KUBECONFIG": str(bound.kubeconfig)}
-    context = ["--context", bound.context] if bound.context else []
-    os.execve(bound.binary, ["kubectl", *context, *options.arguments], environment)  # noqa: S606 -- its own arguments
+        cache = {"KUBECACHEDIR": str(bound.cache)} if bound.cache else {}
+        environment = {**child_environment(), **cache, "KUBECONFIG": str(bound.kubeconfig)}
+        context = ["--context", bound.context] if bound.context else []
+        os.execve(bound.binary, ["kubectl", *context, *options.arguments], environment)  # noqa: S606 -- its own arguments
 
 
 def check(settings: Settings, _options: argparse.Namespace) -> int:

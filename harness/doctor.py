@@ -197,7 +197,7 @@ def cgroups() -> str:
 
 
 def memory() -> str:
-    """What can be had without swapping."""
+    """What is available without swapping."""
     fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
     available = int(fields["MemAvailable"].split()[0]) * 1024
     return _amount(available, MEMORY_BYTES)

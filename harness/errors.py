@@ -60,7 +60,7 @@ class NotBuiltYet(UsageError):
 
 
 class PrerequisiteError(HarnessError):
-    """The machine lacks something. The text names what, and the command that mends it."""
+    """The machine lacks something. The text names what, and the command that fixes it."""
 
 
 class BuildError(HarnessError):

@@ -9,6 +9,8 @@ from typing import TextIO
 
 from rich.console import Console
 
+from harness.kube.wait import telling
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -31,7 +33,10 @@ class Timeline:
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[Callable[[str], None]]:
-        """Time the block as phase ``name``; call what is yielded to say what goes on: the last stays as note."""
+        """Time the block as phase ``name``; call what is yielded to say what goes on: the last stays as note.
+
+        Long waits in it are shown.
+        """
         said = ""
         status = self._console.status(name) if self._console.is_terminal else None
 
@@ -43,7 +48,7 @@ class Timeline:
 
         began = time.monotonic()
         try:
-            with status or contextlib.nullcontext():
+            with status or contextlib.nullcontext(), telling(self.say):
                 yield say
         except BaseException:
             self.record(name, time.monotonic() - began, said, mark="✗")

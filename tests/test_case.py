@@ -20,7 +20,7 @@ class Deployments:
         self.count = 0
         self.fails = False
 
-    def deploy(self) -> Sequence[str]:
+    def deploy(self, **_: object) -> Sequence[str]:
         if self.fails:
             raise HarnessError("it does not roll out")
         self.count += 1

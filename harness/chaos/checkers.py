@@ -18,9 +18,12 @@ from harness.chaos.workload import Checker, Finding, Judgement
 Row: TypeAlias = Mapping[str, Any]
 
 
-def promises(frozen: Sequence[tuple[float, float]], claim_seconds: float) -> list[Checker]:
+def promises(
+    frozen: Sequence[tuple[float, float]], claim_seconds: float, disturbed: Sequence[tuple[float, float]] = ()
+) -> list[Checker]:
     """All that the case promises; ``frozen`` are the seconds, from and to, during which a pod stood still.
 
+    ``disturbed`` are those in which something else was broken.
     They share one reading of a history: give the same object to all of them.
     """
     reader = remembering()
@@ -32,7 +35,7 @@ def promises(frozen: Sequence[tuple[float, float]], claim_seconds: float) -> lis
         WritesKept(reader),
         ForwardOnly(reader),
         Linearizable(reader),
-        Progress(frozen, claim_seconds, reader=reader),
+        Progress(frozen, claim_seconds, disturbed, reader=reader),
     ]
 
 

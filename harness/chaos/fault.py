@@ -1,4 +1,4 @@
-"""A fault: how something is broken, how it is known that it was, and how it is mended again."""
+"""A fault: how something is broken, how it is known that it was, and how it is healed."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -65,7 +65,7 @@ class Fault(Protocol):
         """Where it can strike, among the scene's workloads and components; none where this cluster has no means."""
 
     def strike(self, scene: "Scene", target: Target, index: int) -> AbstractContextManager[Evidence]:
-        """Break it; while the block runs, it stays broken; afterwards it is mended.
+        """Break it; while the block runs, it stays broken; afterwards it is healed.
 
         What must be undone is registered with ``scene.undoing`` before anything is changed, so that it is undone even
         when this process is killed. The evidence may become complete as late as when the block has ended. Raises

@@ -35,6 +35,9 @@ WAITING_SECONDS: Final = 60.0
 """How long the clients may take to do what is to be caught."""
 
 STARTING_SECONDS: Final = 60.0
+TAKEN_TIMES: Final = 3
+"""For so many times as long as a claim lasts it is waited that others take it: the pod stays frozen meanwhile, and the
+clients have time to ask, and to ask again once the claims are void."""
 _MIGRATIONS: Final = 0x6D696772
 """The advisory lock under which the services migrate."""
 
@@ -211,7 +214,7 @@ class ClaimExpires:
             wait_until(
                 f"others to take what {pod} claimed",
                 lambda: not self.databases.sql("invoice-db", still),
-                seconds=CLAIM_SECONDS * 2,
+                seconds=CLAIM_SECONDS * TAKEN_TIMES,
                 interval=0.05,
             )
         except WaitTimeout as error:  # whether that breaks a promise is for the checkers to say

@@ -67,7 +67,8 @@ class Invoices:
         """What the case promises, whatever was struck."""
         from harness.chaos.checkers import promises  # noqa: PLC0415
 
-        return promises([one.frozen for one in strikes if one.frozen], CLAIM_SECONDS)
+        frozen = [one.frozen for one in strikes if one.frozen]
+        return promises(frozen, CLAIM_SECONDS, [one.disturbance for one in strikes if one.disturbance])
 
     def operations(self, random: Random, process: int) -> Iterator[Call]:
         """One client: it adds, and reads and pays what it added, and all."""

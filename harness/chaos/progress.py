@@ -23,7 +23,10 @@ class Progress:
 
     It is only held to where it can be kept. The app pays when it is asked: so a payment of all, *the answer*, has begun
     in the ``allowance`` after the claim's end, was answered, and did not report this very invoice as failed: then the
-    provider or the database was away, and somebody was told so.
+    provider or the database was away, and somebody was told so. Nothing else was broken from the asking on: a pod that
+    is killed, or frozen, meanwhile leaves claims that are younger (``disturbed`` are the seconds, from and to, of
+    other faults). And no payment of all took longer than ``allowance``: on a machine that is so slow a pod that lives
+    has claims that are older.
 
     It looks at the invoices that were not known to be paid before the asking, and of which a read tells: they were
     seen paid within the time, or were read after it.
@@ -31,6 +34,7 @@ class Progress:
 
     windows: Sequence[tuple[float, float]]
     claim_seconds: float
+    disturbed: Sequence[tuple[float, float]] = ()
     allowance: float = ALLOWANCE
     reader: Reader = read
     name: str = "a frozen pod holds up no payment"
@@ -52,10 +56,14 @@ class Progress:
     def _askings(self, pay_alls: Sequence[Operation]) -> Iterator["_Asking"]:
         answered = [one for one in pay_alls if one.outcome is Outcome.OK]
         starts = [one.began for one in answered]
+        slow = [(one.began, end(one)) for one in answered if end(one) - one.began > self.allowance]
         for one in pay_alls:
-            if any(began <= one.began <= ended for began, ended in self.windows):
-                void = one.began + self.claim_seconds
-                due = void + self.allowance
+            if not any(began <= one.began <= ended for began, ended in self.windows):
+                continue
+            void = one.began + self.claim_seconds
+            due = void + self.allowance
+            another = any(one.began < began <= due for began, _ in self.windows)
+            if not another and not _any_within([*self.disturbed, *slow], one.began, due):
                 yield _Asking(one, due, answered[bisect_left(starts, void) : bisect_right(starts, due)])
 
     @staticmethod
@@ -74,6 +82,10 @@ class Progress:
                 seconds = trail.unpaid.began - one.asked.began
                 problem = f"it was still unpaid {seconds:.1f} s after all were to be paid, while a pod was frozen"
                 yield Finding(self.name, trail.invoice, problem, (one.asked, answer, trail.unpaid))
+
+
+def _any_within(spans: Sequence[tuple[float, float]], first: float, last: float) -> bool:
+    return any(began <= last and ended >= first for began, ended in spans)
 
 
 @dataclass(frozen=True)

@@ -229,6 +229,7 @@ class _Nemesis:
     def _fire(self, fault: PlannedFault, strike: Strike, alone: ExitStack) -> None:
         """Strike; a fault of a moment lets others at its target as soon as it has hit."""
         target, evidence = Target(fault.target), Evidence()
+        strike.began = self._scene.now()
         try:
             with self._aimed(fault) as reached:
                 index = index_of(self._scene, target, reached.pod) if reached.pod else fault.index
@@ -245,6 +246,7 @@ class _Nemesis:
                         alone.close()
             strike.healed = self._scene.now()
         finally:
+            strike.ended = self._scene.now()
             strike.struck, strike.said, strike.details = evidence.struck, evidence.said, evidence.details
             strike.vacuous, strike.failed = not evidence.hit, evidence.failed
 

@@ -1,5 +1,6 @@
 """What was really done: a fault of a plan, when it hit, what shows it, and when everything was whole again."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
@@ -14,7 +15,8 @@ SHOWN_CHARACTERS: Final = 300
 class Strike:
     """One fault of a run. Times are seconds since the run's start; None where it did not come to that.
 
-    ``fired`` is when it was begun, ``hit`` when it was in effect, ``healed`` when it was undone and its workload whole.
+    ``began`` is when its aim was first taken, ``fired`` when it was begun, ``hit`` when it was in effect, ``healed``
+    when it was undone and its workload whole, ``ended`` when it was over, whatever it came to.
     ``aimed`` says that its aim was met, and how; ``failed`` is what the fault itself saw that must not be.
     """
 
@@ -29,6 +31,8 @@ class Strike:
     vacuous: bool = True
     error: str = ""
     details: dict[str, str] = field(default_factory=dict)
+    began: float | None = None
+    ended: float | None = None
 
     @property
     def frozen(self) -> tuple[float, float] | None:
@@ -36,6 +40,14 @@ class Strike:
         if self.planned.kind != "freeze" or self.vacuous or self.hit is None or self.healed is None:
             return None
         return self.hit, self.healed
+
+    @property
+    def disturbance(self) -> tuple[float, float] | None:
+        """When it was in the way of others, from and to; of a freeze only until it hit. None where it was not begun."""
+        if self.began is None:
+            return None
+        end = self.hit if self.frozen else self.ended
+        return self.began, math.inf if end is None else end
 
     def as_json(self) -> dict[str, Any]:
         """For the run's folder."""

@@ -34,7 +34,7 @@ class Request(_Part):
 
 
 class Undo(_Part):
-    """What mends one fault: in this order. ``fault`` is the fault as a plan shows it, for people."""
+    """What undoes one fault: in this order. ``fault`` is the fault as a plan shows it, for people."""
 
     fault: str
     components: tuple[str, ...] = ()

@@ -28,14 +28,16 @@ class Lease:
         return os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     @contextmanager
-    def hold(self) -> Iterator[bool]:
+    def hold(self, *, beyond_exec: bool = False) -> Iterator[bool]:
         """Hold the lease for the block, waiting while somebody tears the cluster down.
 
+        With ``beyond_exec`` a program that this process becomes in the block goes on holding it.
         Yields whether the cluster's folder is still the one whose lease is held: False means that the cluster was torn
         down while we waited, so the caller must begin anew.
         """
         self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = self.open()
+        os.set_inheritable(descriptor, beyond_exec)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH)
             yield self._is_current(descriptor)

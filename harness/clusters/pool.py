@@ -46,9 +46,20 @@ class Known:
     running: bool
     kept: bool
     held: bool
+    busy: bool
+    """Whether somebody creates, joins or deletes it just now."""
     kubeconfig: str
     since: float
     """When its folder was made, in Unix seconds."""
+
+    @property
+    def state(self) -> str:
+        """``running``, ``creating``, ``going`` or ``dead``."""
+        if self.running:
+            return "running"
+        if self.busy:
+            return "creating" if self.held else "going"
+        return "dead"
 
 
 @contextmanager
@@ -114,16 +125,23 @@ def acquire(settings: Settings, timeline: Timeline, provider: Provider) -> Itera
 
 
 @contextmanager
-def join(settings: Settings, provider: Provider) -> Iterator[Cluster]:
-    """Hold a running cluster for the block, and leave its end to others. Raises UsageError where there is none."""
+def join(settings: Settings, provider: Provider, *, beyond_exec: bool = False) -> Iterator[Cluster]:
+    """Hold a running cluster for the block, and leave its end to others. Raises UsageError where there is none.
+
+    One that is being created is waited for, and so is the end of one that is being deleted. With ``beyond_exec`` a
+    program that this process becomes in the block goes on holding it.
+    """
     none = UsageError(f"there is no running cluster {settings.name}: `python -m harness up` creates one")
     if not settings.paths.cluster(settings.name).is_dir():
         raise none
     with ExitStack() as holding:
-        _hold(Lease(settings.paths.cluster(settings.name)), holding)
-        cluster = provider.attach(settings.name)
-        if cluster is None:
-            raise none
+        with alone_with(settings.paths, settings.name, Timeline()):
+            if not settings.paths.cluster(settings.name).is_dir():
+                raise none
+            _hold(Lease(settings.paths.cluster(settings.name)), holding, beyond_exec=beyond_exec)
+            cluster = provider.attach(settings.name)
+            if cluster is None:
+                raise none
         holding.callback(cluster.close)
         yield cluster
 
@@ -178,11 +196,11 @@ def _refuse_remains(settings: Settings) -> None:
         )
 
 
-def _hold(lease: Lease, holding: ExitStack) -> None:
+def _hold(lease: Lease, holding: ExitStack, *, beyond_exec: bool = False) -> None:
     """Enter the lease. A teardown in progress takes its folder away under the first try, but not under the second."""
     for _ in range(3):
         with ExitStack() as attempt:
-            if attempt.enter_context(lease.hold()):
+            if attempt.enter_context(lease.hold(beyond_exec=beyond_exec)):
                 holding.push(attempt.pop_all())
                 return
     raise ClusterError("the cluster was torn down again and again while this run tried to join it")
@@ -216,8 +234,20 @@ def known(paths: Paths, provider: Provider) -> list[Known]:
                 running=cluster is not None,
                 kept=lease.kept,
                 held=lease.held(),
+                busy=_is_busy(paths, folder.name),
                 kubeconfig=str(cluster.kubeconfig) if cluster else "",
                 since=lease.since,
             )
         )
     return found
+
+
+def _is_busy(paths: Paths, name: str) -> bool:
+    file = paths.cluster_lock(name)
+    if not file.exists():
+        return False
+    try:
+        with FileLock(file).acquire(timeout=0):
+            return False
+    except Timeout:
+        return True

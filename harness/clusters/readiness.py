@@ -17,7 +17,7 @@ from typing import Protocol, TypeVar
 import requests
 
 from harness.clusters.provider import Cluster
-from harness.errors import HarnessError, PolicyNotEnforced, WaitTimeout
+from harness.errors import HarnessError, PolicyNotEnforced, ProbeError, WaitTimeout
 from harness.kube.client import Api, ApiError
 from harness.kube.kubectl import JsonObject
 from harness.kube.wait import wait_until
@@ -171,7 +171,9 @@ def _flip(api: Api, probe: Probe, namespace: str, check: Check) -> str:
             for seconds in DENIED_SECONDS
         )
 
-    def wait(what: str, condition: Callable[[], bool], meaning: str) -> float:
+    def wait(
+        what: str, condition: Callable[[], bool], meaning: str, tolerate: tuple[type[HarnessError], ...] = ()
+    ) -> float:
         began = latest = time.monotonic()
 
         def look() -> bool:
@@ -181,7 +183,7 @@ def _flip(api: Api, probe: Probe, namespace: str, check: Check) -> str:
             return condition()
 
         try:
-            wait_until(what, look, seconds=CANARY_SECONDS, interval=0.01)
+            wait_until(what, look, seconds=CANARY_SECONDS, interval=0.01, tolerate=tolerate)
         except WaitTimeout as timeout:
             raise PolicyNotEnforced(f"the policy canary failed: {timeout}. {meaning}") from timeout
         return latest - began  # what the deciding probe met was so when it began
@@ -190,6 +192,7 @@ def _flip(api: Api, probe: Probe, namespace: str, check: Check) -> str:
         "the canary's pair of pods to connect before there is a policy",
         connects,
         "Without any policy two pods cannot talk, so nothing that is denied here proves a policy.",
+        (ProbeError,),  # the server's container runs, and it may not listen yet
     )
     api.post(policies, _deny_but_http("server"))
     enforced = wait(

@@ -1,6 +1,6 @@
-"""Commands that are run at a deadline unless they are cancelled before: how what was broken is mended by others.
+"""Commands that are run at a deadline unless they are cancelled before: how others repair what was broken.
 
-Whoever breaks something registers a command in the cluster's folder first, and cancels it when it has mended it itself.
+Whoever breaks something registers a command in the cluster's folder first, and cancels it when it has done so itself.
 Whoever keeps the cluster alive runs what is overdue; what a command is about is no business of this module.
 Deadlines are in Unix seconds of the wall clock, which processes share.
 """

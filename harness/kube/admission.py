@@ -8,11 +8,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.kube.diagnosis import AT_ONCE, Diagnosis, Snapshot, events_of, workload_of
+from harness.kube.diagnosis import Diagnosis, Snapshot, events_of, workload_of
 from harness.kube.kubectl import JsonObject
-
-SETTLE_SECONDS = 10.0
-"""Quota is given back as old pods end, and a ServiceAccount may be created a moment after its Deployment."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +17,7 @@ class _Refusal:
     pattern: str
     cause: str
     fix: str
-    fatal_after: float
+    final: bool = False  # quota is given back as old pods end, a ServiceAccount may be created after its Deployment
 
 
 _REFUSALS = (
@@ -28,43 +25,40 @@ _REFUSALS = (
         r"violates PodSecurity \"(?P<what>[^\"]+)\": (?P<told>.*)",
         "Pod Security `{what}` forbids them: {told}",
         "set what it lists in the pod's or container's securityContext, or label the namespace for a wider level",
-        AT_ONCE,
+        final=True,
     ),
     _Refusal(
         r"exceeded quota: (?P<what>[^,]+), (?P<told>.*)",
         "they exceed the ResourceQuota {what}: {told}",
         "lower requests or replicas, or raise the quota",
-        SETTLE_SECONDS,
     ),
     _Refusal(
         r"failed quota: (?P<what>[^:]+): (?P<told>.*)",
         "the ResourceQuota {what} wants figures that they do not give: {told}",
         "set resources.requests and limits on every container",
-        AT_ONCE,
+        final=True,
     ),
     _Refusal(
         r"serviceaccount \"(?P<what>[^\"]+)\" not found(?P<told>)",
         "their ServiceAccount {what} does not exist",
         "create it, or correct serviceAccountName",
-        SETTLE_SECONDS,
     ),
     _Refusal(
         r"admission webhook \"(?P<what>[^\"]+)\" denied the request:? ?(?P<told>.*)",
         "the admission webhook {what} denied them: {told}",
         "do what it asks, or exempt the namespace from it",
-        SETTLE_SECONDS,
+        final=True,
     ),
     _Refusal(
         r"failed calling webhook \"(?P<what>[^\"]+)\": (?P<told>.*)",
         "the admission webhook {what} does not answer: {told}",
-        "mend the webhook's own workload",
-        SETTLE_SECONDS,
+        "fix the webhook's own workload",
     ),
     _Refusal(
         r"(?P<told>(?P<what>maximum|minimum) \S+ usage per .*)",
         "the namespace's LimitRange forbids them: {told}",
         "keep the container's resources within the LimitRange",
-        AT_ONCE,
+        final=True,
     ),
 )
 
@@ -86,10 +80,10 @@ def creation_diagnoses(snapshot: Snapshot, owner: JsonObject) -> Iterator[Diagno
             cause = "its pods are refused: " + refusal.cause.format(
                 what=match["what"], told=match["told"].strip()
             ).rstrip(": ")
-            yield Diagnosis(workload, "", name, cause, refusal.fix, refusal.fatal_after, refusal.pattern)
+            yield Diagnosis(workload, "", name, cause, refusal.fix, refusal.final, refusal.pattern)
             return
     cause = f"its pods cannot be created: {told}"
-    yield Diagnosis(workload, "", name, cause, "mend what the API server names", SETTLE_SECONDS, "not created")
+    yield Diagnosis(workload, "", name, cause, "fix what the API server names", rule="not created")
 
 
 def _refused(snapshot: Snapshot, owner: JsonObject) -> str:

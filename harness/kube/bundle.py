@@ -1,6 +1,6 @@
 """What is kept when something fails: events, objects, descriptions, logs, and what is wrong in words. No Secret value.
 
-It is collected at the worst moment, so it never raises: what cannot be had is named in the bundle's ``summary.txt``.
+It is collected at the worst moment, so it never raises: what is unavailable is named in the bundle's ``summary.txt``.
 """
 
 import tempfile

@@ -35,7 +35,7 @@ class Container:
         events = events_of(self.snapshot, {"kind": "Pod", **self.pod})
         return [event for event in events if event.get("involvedObject", {}).get("fieldPath") in fields]
 
-    def says(self, rule: str, cause: str, fix: str, fatal_after: float) -> Diagnosis:
+    def says(self, rule: str, cause: str, fix: str, *, final: bool = False) -> Diagnosis:
         """A diagnosis about this container."""
         return Diagnosis(
             workload_of({"kind": "Pod", **self.pod}, self.snapshot.owners),
@@ -43,7 +43,7 @@ class Container:
             self.name,
             cause,
             fix,
-            fatal_after,
+            final,
             rule,
         )
 

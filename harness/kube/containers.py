@@ -9,20 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.kube.container import Container, short
-from harness.kube.diagnosis import AT_ONCE, NEVER, Diagnosis, Snapshot
+from harness.kube.diagnosis import Diagnosis, Snapshot
 from harness.kube.endings import ending
 from harness.kube.kubectl import JsonObject
 from harness.kube.probes import killed_by_probe, probe_failures, probe_fix, probe_target
 from harness.kube.pulls import not_pulled
-
-CONFIG_SECONDS = 5.0
-"""How long a missing ConfigMap or Secret may take to turn up: they are applied before anything is waited for."""
-
-PROBE_SECONDS = 15.0
-"""A started container whose readiness probe fails for so long will not become ready by itself."""
-
-CREATE_SECONDS = 15.0
-"""How long a container that cannot be created, in words unknown here, is given."""
 
 _TERMINATED = 128 + signal.SIGTERM
 
@@ -37,7 +28,7 @@ class _Creation:
     rule: str
     cause: str
     fix: str
-    fatal_after: float = AT_ONCE
+    final: bool = True
 
 
 _CREATIONS = (
@@ -65,21 +56,20 @@ _CREATIONS = (
         "no such ConfigMap",
         "the ConfigMap {name} that its environment refers to does not exist",
         "create the ConfigMap in the pod's namespace, or correct its name in env/envFrom",
-        CONFIG_SECONDS,
+        final=False,
     ),
     _Creation(
         r"secret \"(?P<name>[^\"]+)\" not found",
         "no such Secret",
         "the Secret {name} that its environment refers to does not exist",
         "create the Secret in the pod's namespace, or correct its name in env/envFrom",
-        CONFIG_SECONDS,
+        final=False,
     ),
     _Creation(
         r"couldn't find key (?P<key>\S+) in (?P<kind>\w+) (?:[^\s/]+/)?(?P<name>\S+)",
         "no such key",
         "the {kind} {name} has no key `{key}` that its environment needs",
         "add the key to it, or correct the name in env.valueFrom",
-        CONFIG_SECONDS,
     ),
     _Creation(
         r"no command specified",
@@ -95,8 +85,8 @@ def _not_created(one: Container, message: str) -> Diagnosis:
     for known in _CREATIONS:
         if match := re.search(known.pattern, message, re.IGNORECASE):
             cause = known.cause.format(image=one.image, **match.groupdict())
-            return one.says(known.rule, cause, known.fix, known.fatal_after)
-    return one.says("not created", f"it could not be created: {message}", "mend what the message names", CREATE_SECONDS)
+            return one.says(known.rule, cause, known.fix, final=known.final)
+    return one.says("not created", f"it could not be created: {message}", "fix what the message names")
 
 
 def container_diagnoses(snapshot: Snapshot, pod: JsonObject) -> Iterator[Diagnosis]:
@@ -118,6 +108,12 @@ def _diagnose(one: Container) -> Diagnosis | None:
         return _waiting(one, str(state["waiting"].get("reason", "")), str(state["waiting"].get("message", "")))
     if "terminated" in state:
         return ending(one, state["terminated"], again=False)
+    if "running" in state and one.init and one.spec.get("restartPolicy") != "Always":
+        return one.says(
+            "init container runs",
+            "it has not ended, and the pod's other containers begin only when it has",
+            "see what it waits for: `kubectl logs` with its name as --container",
+        )
     if "running" in state and not one.status.get("ready") and not (one.init and one.status.get("started")):
         return _not_ready(one)
     return None
@@ -150,6 +146,4 @@ def _not_ready(one: Container) -> Diagnosis | None:
         f"{probe} probe",
         f"it runs, but its {probe} probe ({probe_target(one, probe)}) fails: {short(told)}",
         probe_fix(one, probe),
-        # A startup probe has its own limit, failureThreshold: until the kubelet acts on it there is nothing to say.
-        PROBE_SECONDS if started else NEVER,
     )

@@ -14,7 +14,7 @@ from harness.kube.client import Api, ApiError, ApiNotFound
 from harness.kube.kubectl import JsonObject, Kubectl
 from harness.kube.manifests import Manifest, kustomize, load
 from harness.kube.reachable import Reachable
-from harness.kube.rollout import KINDS, Workload, wait_for_rollouts
+from harness.kube.rollout import KINDS, OnHint, Workload, unheeded, wait_for_rollouts
 from harness.kube.wait import wait_until
 
 T = TypeVar("T")
@@ -44,6 +44,7 @@ def deploy(
     labels: Mapping[str, str],
     *,
     seconds: float,
+    on_hint: OnHint = unheeded,
 ) -> list[str]:
     """Apply the manifests of the folders, and wait until every workload in them is rolled out, all at once.
 
@@ -51,10 +52,11 @@ def deploy(
     wherever the manifests name it. ``labels`` are put on every object's metadata, ``harness.dev/owner`` in any case.
 
     Returns a line for each object that was created or configured: safe to repeat, and empty then. Raises ManifestError
-    or UsageError before anything is changed, WorkloadNotReady with the cause, WaitTimeout after ``seconds``.
+    or UsageError before anything is changed, WorkloadNotReady with the cause, WaitTimeout after ``seconds``. Meanwhile
+    ``on_hint`` is told what is wrong and may yet heal.
     """
     changes = apply(cluster, folders, images, labels, seconds=seconds)
-    wait_for_rollouts(cluster, changes.workloads, seconds=seconds)
+    wait_for_rollouts(cluster, changes.workloads, seconds=seconds, on_hint=on_hint)
     return [str(one) for one in changes.changes if one.verb != "unchanged"]
 
 

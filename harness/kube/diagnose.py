@@ -16,7 +16,7 @@ def diagnose(snapshot: Snapshot) -> list[Diagnosis]:
     not that all is ready.
     """
     told: dict[tuple[str, str, str], Diagnosis] = {}
-    for diagnosis in sorted(_all(snapshot), key=lambda one: one.fatal_after):
+    for diagnosis in sorted(_all(snapshot), key=lambda one: not one.final):
         told.setdefault(diagnosis.key, diagnosis)
     return list(told.values())
 

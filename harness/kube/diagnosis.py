@@ -1,13 +1,9 @@
 """What a diagnosis is, and the snapshot of a namespace that it is made from."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.kube.kubectl import JsonObject
-
-AT_ONCE = 0.0
-NEVER = math.inf
 
 
 @dataclass(frozen=True)
@@ -15,10 +11,10 @@ class Diagnosis:
     """Why something does not work, in words.
 
     ``workload`` is ``kind/name`` of what the user wrote (``deployment/invoice-app``, ``ingress/invoice-app``); ``pod``
-    and ``container`` are empty where it is not about one. ``cause`` and ``fix`` are for a human; a cause may end
-    with lines of a log. ``fatal_after`` is for
-    how many seconds this must stay true before waiting longer is of no use: 0 where nothing but a change by the user
-    can mend it, infinite where it may yet heal. ``rule`` names what was recognised.
+    and ``container`` are empty where it is not about one. ``cause`` and ``fix`` are for a human; a cause may end with
+    lines of a log. ``final`` says that nothing but a change by the user can fix it: waiting is of no use. Else it is a
+    *hint*: a program that crashes may only be waiting for its database, and how long that takes is nobody's guess.
+    ``rule`` names what was recognised.
     """
 
     workload: str
@@ -26,13 +22,8 @@ class Diagnosis:
     container: str
     cause: str
     fix: str
-    fatal_after: float = NEVER
+    final: bool = False
     rule: str = ""
-
-    @property
-    def fatal(self) -> bool:
-        """Waiting longer would not help, known at first sight."""
-        return self.fatal_after == AT_ONCE
 
     @property
     def key(self) -> tuple[str, str, str]:

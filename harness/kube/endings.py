@@ -4,16 +4,9 @@ import re
 import signal
 
 from harness.kube.container import Container, short
-from harness.kube.diagnosis import AT_ONCE, NEVER, Diagnosis
+from harness.kube.diagnosis import Diagnosis
 from harness.kube.kubectl import JsonObject
 from harness.kube.probes import killed_by_probe, probe_fix
-
-CRASHES = 3
-"""So many runs must have failed before a crash loop is final: the third fails after some 12 s, and one that only waited
-for its database has come up by then."""
-
-START_SECONDS = 15.0
-"""How long a program that the runtime failed to start, in words unknown here, is given."""
 
 _SIGNALLED = 128
 _NOT_EXECUTABLE = 126
@@ -37,9 +30,7 @@ def ending(one: Container, last: JsonObject, *, again: bool) -> Diagnosis | None
             f"{probe} probe kills it",
             f"the kubelet keeps killing it because its {probe} probe fails: {told}{log}",
             probe_fix(one, probe),
-            AT_ONCE if probe == "startup" or runs >= CRASHES else NEVER,
         )
-    final = runs >= CRASHES and again
     if last.get("reason") == "OOMKilled":
         limit = one.spec.get("resources", {}).get("limits", {}).get("memory")
         return one.says(
@@ -48,17 +39,14 @@ def ending(one: Container, last: JsonObject, *, again: bool) -> Diagnosis | None
             + (f" of {limit}" if limit else " (it has none: the node ran out)")
             + log,
             "raise resources.limits.memory, or make the program use less",
-            AT_ONCE if final else NEVER,
         )
     how = _exit(code, last)
     restart = one.pod.get("spec", {}).get("restartPolicy", "Always")
-    if not again and restart == "Never":
-        final = True
     return one.says(
         "crash loop" if code else "ends at once",
         f"it ended {_times(runs)}, last with {how}{log}",
         _crash_fix(code),
-        AT_ONCE if final else NEVER,
+        final=not again and restart == "Never",
     )
 
 
@@ -79,11 +67,9 @@ def _cannot_start(one: Container, last: JsonObject) -> Diagnosis | None:
                 "cannot start",
                 f"it cannot be started ({command}): {cause} ({short(message)})",
                 "correct `command` in the pod, or ENTRYPOINT and file modes in the Dockerfile",
-                AT_ONCE,
+                final=True,
             )
-    return one.says(
-        "cannot start", f"it cannot be started: {short(message)}", "mend what the message names", START_SECONDS
-    )
+    return one.says("cannot start", f"it cannot be started: {short(message)}", "fix what the message names")
 
 
 def _exit(code: int, last: JsonObject) -> str:
@@ -104,7 +90,7 @@ def _crash_fix(code: int) -> str:
         return "correct `command`, or install the program in the image"
     if code == _KILLED:
         return "see what killed it: memory of the node, or a probe"
-    return "read its log (`kubectl logs --previous`), and mend what made it end"
+    return "read its log (`kubectl logs --previous`), and fix what made it end"
 
 
 def _times(runs: int) -> str:

@@ -6,12 +6,6 @@ from dataclasses import dataclass
 from harness.kube.diagnosis import Diagnosis, Snapshot
 from harness.kube.kubectl import JsonObject
 
-SETTLE_SECONDS = 10.0
-"""How long a Service, its slices and an IngressClass may take to turn up: all is applied before it is waited for."""
-
-READY_SECONDS = 30.0
-"""How long pods that are there may take to become ready. Why they do not is the diagnosis of their own workload."""
-
 _SERVICE_NAME = "kubernetes.io/service-name"
 
 
@@ -48,8 +42,9 @@ def ingress_diagnoses(snapshot: Snapshot, ingress: JsonObject) -> Iterator[Diagn
         yield from _port_diagnoses(snapshot, ingress, route, services[route.service])
 
 
-def _says(ingress: JsonObject, rule: str, cause: str, fix: str, fatal_after: float = SETTLE_SECONDS) -> Diagnosis:
-    return Diagnosis(f"ingress/{ingress['metadata']['name']}", "", "", cause, fix, fatal_after, rule)
+def _says(ingress: JsonObject, rule: str, cause: str, fix: str) -> Diagnosis:
+    """A hint: others may yet deploy the Service, the pods or the controller that it needs."""
+    return Diagnosis(f"ingress/{ingress['metadata']['name']}", "", "", cause, fix, rule=rule)
 
 
 def _namespace(body: JsonObject) -> str:
@@ -137,7 +132,6 @@ def _port_diagnoses(snapshot: Snapshot, ingress: JsonObject, route: _Route, serv
             rule,
             f"{unanswered}the Service {route.service} has {count} endpoints, and none is ready",
             "see why its pods are not ready",
-            READY_SECONDS,
         )
     else:
         selector = ",".join(f"{key}={value}" for key, value in sorted((service["spec"].get("selector") or {}).items()))

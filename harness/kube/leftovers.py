@@ -16,7 +16,7 @@ DEADLINE: Final = "harness.dev/deadline"
 CASE: Final = "harness"
 """The owner of what is deployed, which stays when its run ends."""
 HEALER: Final = "healer"
-"""The owner of what mends what a run has broken: it stays until it has done so, see ``harness heal``."""
+"""The owner of what repairs what a run has broken: it stays until it has done so, see ``harness heal``."""
 WHOLE: Final = ("pytest", "canary")
 """The owners of namespaces that were made for a test, or for the canary: they go with whatever is in them."""
 

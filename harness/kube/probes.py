@@ -54,4 +54,4 @@ def probe_fix(one: Container, probe: str) -> str:
         return f"see what {probe_target(one, probe)} checks: its answer and the container's log say what is missing"
     if "deadline exceeded" in last or "timeout" in last.lower():
         return f"make it answer faster, or raise timeoutSeconds of its {probe}Probe"
-    return f"mend what its {probe}Probe checks, or correct the probe"
+    return f"fix what its {probe}Probe checks, or correct the probe"

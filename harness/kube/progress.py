@@ -28,14 +28,16 @@ def missing(body: JsonObject, autoscalers: Sequence[JsonObject] = ()) -> str:
 def _deployment(body: JsonObject, autoscalers: Sequence[JsonObject]) -> str:
     status, wanted = body.get("status", {}), _wanted(body, autoscalers)
     updated, available = status.get("updatedReplicas", 0), status.get("availableReplicas", 0)
+    stuck = any(one.get("reason") == "ProgressDeadlineExceeded" for one in status.get("conditions", ()))
+    late = f", without progress for {body['spec'].get('progressDeadlineSeconds', 600)} s" if stuck else ""
     if body["spec"].get("paused"):
         return "it is paused (spec.paused)"
     if updated < wanted:
-        return f"{updated} of {wanted} pods are of the current version"
+        return f"{updated} of {wanted} pods are of the current version{late}"
     if (old := status.get("replicas", 0) - updated) > 0:
-        return f"{old} pods of the previous version remain"
+        return f"{old} pods of the previous version remain{late}"
     if available < wanted:
-        return f"{available} of {wanted} pods are available"
+        return f"{available} of {wanted} pods are available{late}"
     return ""
 
 
@@ -90,19 +92,26 @@ def _wanted(body: JsonObject, autoscalers: Sequence[JsonObject]) -> int:
     return max([replicas, *minima]) if replicas else 0
 
 
-def restarts(pods: Sequence[JsonObject], since: datetime) -> dict[tuple[str, str, int], str]:
-    """The containers that have been started again after ``since``, in words, by (pod's uid, container, restarts).
+def unsettled(pods: Sequence[JsonObject], since: datetime) -> dict[tuple[str, str, int], str]:
+    """The containers that began after ``since`` and may soon end, in words, by (pod's uid, container, restarts).
 
-    A crash loop without a readiness probe counts as ready each time it begins: only its restarts give it away.
+    Those that were started again, and those without a readiness probe: Kubernetes counts them as ready for the moment
+    that they run, in a crash loop each time anew.
     """
     found = {}
     for pod in pods:
+        if "deletionTimestamp" in pod["metadata"]:
+            continue
+        probed = {one["name"] for one in pod["spec"]["containers"] if "readinessProbe" in one}
         for status in pod.get("status", {}).get("containerStatuses", ()):
             count, running = status.get("restartCount", 0), status.get("state", {}).get("running")
-            if not count or "deletionTimestamp" in pod["metadata"]:
+            if not count and status["name"] in probed:
                 continue
             if running is None or datetime.fromisoformat(running["startedAt"]) > since:
-                told = f"container {status['name']} of pod {pod['metadata']['name']} has restarted, and may do so again"
+                why = (
+                    "has restarted, and may do so again" if count else "has only just begun, and has no readiness probe"
+                )
+                told = f"container {status['name']} of pod {pod['metadata']['name']} {why}"
                 found[pod["metadata"]["uid"], status["name"], count] = told
     return found
 

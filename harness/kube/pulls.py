@@ -4,10 +4,7 @@ import re
 from dataclasses import dataclass
 
 from harness.kube.container import Container, short
-from harness.kube.diagnosis import AT_ONCE, NEVER, Diagnosis
-
-PULL_SECONDS = 15.0
-"""Covers the kubelet's second try, 10 s after the first: a registry that did not answer once may do so then."""
+from harness.kube.diagnosis import Diagnosis
 
 _LOCAL_ONLY = re.compile(r"^(harness\.dev|localhost)/")
 
@@ -17,7 +14,7 @@ class _PullRule:
     pattern: str
     cause: str
     fix: str
-    fatal_after: float
+    final: bool = False
 
 
 _PULL_RULES = (
@@ -25,33 +22,32 @@ _PULL_RULES = (
         r"pull access denied|unauthorized|insufficient_scope|authorization failed|forbidden|denied",
         "the registry refused: there is no such repository, or it needs a login",
         "correct the name, or give the pod's ServiceAccount an imagePullSecret for that registry",
-        AT_ONCE,
+        final=True,
     ),
     _PullRule(
         r"no match for platform|no matching manifest|exec format",
         "it was not built for this node's processor",
         "build it for the node's platform",
-        AT_ONCE,
+        final=True,
     ),
-    _PullRule(r"toomanyrequests|too many requests|429", "the registry limits its callers", "log in, or wait", NEVER),
+    _PullRule(r"toomanyrequests|too many requests|429", "the registry limits its callers", "log in, or wait"),
     _PullRule(
         r"x509|tls:|server gave HTTP response to HTTPS client",
         "the node does not trust the registry's certificate, or it speaks plain HTTP",
         "give the node's container runtime the registry's CA, or declare the registry insecure there",
-        AT_ONCE,
+        final=True,
     ),
     _PullRule(
         r"no such host|server misbehaving|dial tcp|connection refused|network is unreachable|no route to host"
         r"|timeout|deadline exceeded|EOF|connection reset|temporary failure in name resolution",
         "the node does not reach its registry",
         "load the image onto the node, or give the node a way to the registry",
-        PULL_SECONDS,
     ),
     _PullRule(
         r"manifest unknown|not found|404|does not exist",
         "the registry has no such image or tag",
         "correct the name and the tag, or push the image",
-        AT_ONCE,
+        final=True,
     ),
 )
 
@@ -61,31 +57,33 @@ def not_pulled(one: Container, reason: str, message: str) -> Diagnosis:
     said = _pull_message(one, message)
     if reason == "InvalidImageName":
         return one.says(
-            "image name", f"`{one.image}` is not a valid image name: {said}", "write it as registry/name:tag", AT_ONCE
+            "image name",
+            f"`{one.image}` is not a valid image name: {said}",
+            "write it as registry/name:tag",
+            final=True,
         )
     if reason == "ErrImageNeverPull":
         return one.says(
             "image never pulled",
             f"its image {one.image} is not on the node, and imagePullPolicy: Never forbids to pull it",
             "load the image onto the node, or use imagePullPolicy: IfNotPresent",
-            AT_ONCE,
+            final=True,
         )
     if _LOCAL_ONLY.match(one.image):
         return one.says(
             "image not loaded",
             f"its image {one.image} is not on the node, and no registry has it",
             "build the image and load it onto the node (`python -m harness deploy` does), or correct its tag",
-            AT_ONCE,
+            final=True,
         )
     for rule in _PULL_RULES:
         if re.search(rule.pattern, said, re.IGNORECASE):
             cause = f"its image {one.image} cannot be pulled: {rule.cause} ({short(said)})"
-            return one.says("image pull", cause, rule.fix, rule.fatal_after)
+            return one.says("image pull", cause, rule.fix, final=rule.final)
     return one.says(
         "image pull",
         f"its image {one.image} cannot be pulled" + (f": {short(said)}" if said else ""),
         "correct the name and the tag, or load the image onto the node",
-        PULL_SECONDS,
     )
 
 

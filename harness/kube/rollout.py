@@ -1,27 +1,34 @@
-"""Waiting for workloads to be rolled out, and giving up as soon as it is known that they will not be."""
+"""Waiting for workloads to be rolled out, and giving up early only where nothing but a change could help.
+
+What may yet heal is a hint, however long it lasts: it is shown while it is waited for, and told at the deadline.
+"""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 from harness.errors import UsageError, WaitTimeout, WorkloadNotReady
 from harness.kube.client import Api, ApiUnreachable
 from harness.kube.diagnose import diagnose
 from harness.kube.diagnosis import Diagnosis, Snapshot, workload_of
+from harness.kube.held_up import held_up_diagnoses
 from harness.kube.kubectl import JsonObject
-from harness.kube.progress import is_current, missing, of_current_version, restarts, unserved
+from harness.kube.progress import is_current, missing, of_current_version, unserved, unsettled
 from harness.kube.reachable import Reachable
 from harness.kube.snapshot import pods_and_owners, take, with_logs
-from harness.kube.wait import patient
+from harness.kube.wait import LongWait, patient
 
 _POLL_SECONDS: Final = 0.25
 _LOOK_SECONDS: Final = 2.0
 """How often it is asked why: a dozen lists, where the workload itself is one object."""
 
+HINT_SECONDS: Final = 10.0
+"""How long something must have been wrong before it is shown: most of it passes while a workload starts."""
+
 SETTLE_SECONDS: Final = 5.0
-"""How long a container that has restarted must run before its workload counts as rolled out."""
+"""How long a container must run that has restarted, or has no readiness probe, before its workload is rolled out."""
 
 _LATELY_SECONDS: Final = 60
 """Who has run for so long by this machine's clock is past that."""
@@ -35,6 +42,14 @@ _PATHS: Final[Mapping[str, str]] = {
 _AUTOSCALERS: Final = "/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers"
 KINDS: Final = frozenset(_PATHS)
 """The kinds that can be waited for. An Ingress is rolled out when each of its backends has a ready endpoint."""
+
+
+OnHint: TypeAlias = Callable[[Diagnosis], None]
+"""Is told what is wrong and may yet heal, once for each cause, while it is waited for. What it raises ends the wait."""
+
+
+def unheeded(_hint: Diagnosis) -> None:
+    """Where nobody wants hints before the deadline."""
 
 
 @dataclass(frozen=True)
@@ -58,24 +73,30 @@ class Workload:
         return f"{self.kind.lower()}/{self.name}"
 
 
-def wait_for_rollout(cluster: Reachable, workload: str, namespace: str, *, seconds: float) -> None:
+def wait_for_rollout(
+    cluster: Reachable, workload: str, namespace: str, *, seconds: float, on_hint: OnHint = unheeded
+) -> None:
     """Wait until ``workload`` (``deployment/invoice-app``) is rolled out: see ``wait_for_rollouts``."""
-    wait_for_rollouts(cluster, [Workload.named(workload, namespace)], seconds=seconds)
+    wait_for_rollouts(cluster, [Workload.named(workload, namespace)], seconds=seconds, on_hint=on_hint)
 
 
-def wait_for_rollouts(cluster: Reachable, workloads: Iterable[Workload], *, seconds: float) -> None:
+def wait_for_rollouts(
+    cluster: Reachable, workloads: Iterable[Workload], *, seconds: float, on_hint: OnHint = unheeded
+) -> None:
     """Wait until every one of the workloads is rolled out, all at once.
 
-    Raises WorkloadNotReady, with container, cause and fix in words, as soon as waiting longer would not help, or when
-    ``seconds`` have passed and something is known to be wrong; WaitTimeout when nothing is. Pods of an earlier version
-    and pods that are going away are not looked at.
+    Raises WorkloadNotReady, with container, cause and fix in words, as soon as only a change by the user could help, or
+    when ``seconds`` have passed and something is known to be wrong; WaitTimeout when nothing is. What may yet heal goes
+    to ``on_hint`` meanwhile. Pods of an earlier version and pods that are going away are not looked at.
     """
-    watch = _Watch(cluster.api, list(workloads))
+    watch = _Watch(cluster.api, list(workloads), on_hint)
     seconds = patient(seconds)
     deadline = time.monotonic() + seconds
+    long = LongWait("the rollout")
     while watch.poll():
         if time.monotonic() > deadline:
             watch.give_up(seconds)
+        long.look(watch.told)
         time.sleep(_POLL_SECONDS)
 
 
@@ -85,8 +106,10 @@ class _Watch:
 
     api: Api
     pending: list[Workload]
+    on_hint: OnHint
     lacks: dict[Workload, str] = field(default_factory=dict)
     since: dict[tuple[str, ...], float] = field(default_factory=dict)
+    shown: set[tuple[str, ...]] = field(default_factory=set)
     began: dict[tuple[str, str, int], float] = field(default_factory=dict)
     looked: float = -_LOOK_SECONDS
 
@@ -102,9 +125,13 @@ class _Watch:
             self.lacks = dict.fromkeys(self.pending, f"the API server does not answer: {error.output}")
         return bool(self.pending)
 
+    def told(self) -> str:
+        """What each workload still lacks, in words."""
+        return "; ".join(f"{workload}: {told}" for workload, told in self.lacks.items())
+
     def give_up(self, seconds: float) -> None:
         """The time is over. Raises WorkloadNotReady or WaitTimeout."""
-        last = "; ".join(f"{workload}: {told}" for workload, told in self.lacks.items())
+        last = self.told()
         try:
             found = [one for namespace in self._namespaces() for one in self._diagnoses(namespace, logs=True)]
         except ApiUnreachable:
@@ -134,26 +161,31 @@ class _Watch:
         return lacking
 
     def _restless(self, workload: Workload) -> str:
-        """Which container of a workload that is ready has only just restarted; empty once it has run for a while."""
+        """Which container of a workload that is ready may soon end; empty once all have run for a while."""
         snapshot = only(pods_and_owners(self.api, workload.namespace), [str(workload)])
         now, lately = time.monotonic(), datetime.now(UTC) - timedelta(seconds=_LATELY_SECONDS)
-        restarted = restarts(snapshot.pods, lately)
-        for key in restarted:
+        young = unsettled(snapshot.pods, lately)
+        for key in young:
             self.began.setdefault(key, now)
-        return next((told for key, told in restarted.items() if now - self.began[key] < SETTLE_SECONDS), "")
+        return next((told for key, told in young.items() if now - self.began[key] < SETTLE_SECONDS), "")
 
     def _judge(self) -> None:
-        """Raise WorkloadNotReady if anything has been wrong for as long as it may be."""
+        """Raise WorkloadNotReady if anything is final, and hand on the hints that have lasted a while."""
         now = time.monotonic()
         found = [(namespace, one) for namespace in self._namespaces() for one in self._diagnoses(namespace, logs=False)]
         keys = {(namespace, *one.key) for namespace, one in found}
-        self.since = {key: self.since.get(key, now) for key in keys}
-        hopeless = [namespace for namespace, one in found if now - self.since[namespace, *one.key] >= one.fatal_after]
-        if hopeless:
+        self.since = {**dict.fromkeys(keys, now), **self.since}  # a crash loop is not wrong while it runs
+        if hopeless := [namespace for namespace, one in found if one.final]:
             told = [one for namespace in dict.fromkeys(hopeless) for one in self._diagnoses(namespace, logs=True)]
             if told:  # else it healed between the two looks
                 names = ", ".join(dict.fromkeys(one.workload for one in told))
                 raise WorkloadNotReady(f"{names} cannot become ready:\n" + _listed(told))
+        new = {key for key in keys - self.shown if now - self.since[key] >= HINT_SECONDS}
+        for namespace in sorted({key[0] for key in new}):
+            for hint in self._diagnoses(namespace, logs=True):
+                if (key := (namespace, *hint.key)) in new:
+                    self.shown.add(key)
+                    self.on_hint(hint)
 
     def _namespaces(self) -> list[str]:
         return list(dict.fromkeys(workload.namespace for workload in self.pending))
@@ -161,8 +193,10 @@ class _Watch:
     def _diagnoses(self, namespace: str, *, logs: bool) -> list[Diagnosis]:
         """What is wrong with the pending workloads of a namespace."""
         wanted = {str(workload) for workload in self.pending if workload.namespace == namespace}
-        snapshot = only(take(self.api, namespace), wanted)
-        return diagnose(with_logs(self.api, snapshot) if logs else snapshot)
+        everything = take(self.api, namespace)
+        snapshot = only(everything, wanted)
+        held_up = [one for one in held_up_diagnoses(everything) if one.workload in wanted]
+        return [*held_up, *diagnose(with_logs(self.api, snapshot) if logs else snapshot)]
 
 
 def only(snapshot: Snapshot, workloads: Iterable[str]) -> Snapshot:
@@ -177,4 +211,4 @@ def only(snapshot: Snapshot, workloads: Iterable[str]) -> Snapshot:
 
 
 def _listed(found: Sequence[Diagnosis]) -> str:
-    return "\n".join(f"  {one}" for one in sorted(found, key=lambda one: one.fatal_after))
+    return "\n".join(f"  {one}" for one in sorted(found, key=lambda one: not one.final))

@@ -9,17 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from harness.kube.diagnosis import AT_ONCE, NEVER, Diagnosis, Snapshot, events_of, workload_of
+from harness.kube.diagnosis import Diagnosis, Snapshot, events_of, workload_of
 from harness.kube.kubectl import JsonObject
-
-ROOM_SECONDS = 15.0
-"""How long room may take to appear: pods that are on their way out free what they held."""
-
-MOUNT_SECONDS = 10.0
-"""How long a ConfigMap or Secret that a volume needs may take to turn up."""
-
-VOLUME_SECONDS = 20.0
-"""How long a volume may take to be provided, or a node to become ready."""
 
 _SUFFIXES = {
     "n": Decimal("1e-9"),
@@ -42,12 +33,12 @@ def quantity(text: str | float) -> Decimal:
 
 @dataclass(frozen=True)
 class _Unfit:
-    """One of the scheduler's reasons: how it is told, and how long it may last."""
+    """One of the scheduler's reasons, and how it is told. Few are final: room, volumes and nodes may turn up."""
 
     pattern: str
     cause: str
     fix: str
-    fatal_after: float
+    final: bool = False
 
 
 _UNFIT = (
@@ -55,47 +46,39 @@ _UNFIT = (
         r"node\(s\) had untolerated taint(?:\(s\)|s)? ?\{?(?P<what>node\.kubernetes\.io/[^}:]+)",
         "the node is not fit yet (taint {what})",
         "see `kubectl describe node` for what it lacks",
-        VOLUME_SECONDS,
     ),
     _Unfit(
         r"node\(s\) had untolerated taint(?:\(s\)|s)?(?: \{(?P<what>[^}]*)\})?",
         "the node has a taint that the pod does not tolerate ({what})",
         "add a toleration to the pod, or remove the taint from the node",
-        ROOM_SECONDS,
     ),
     _Unfit(
         r"node\(s\) didn't match (?P<what>Pod's node affinity/selector|node selector)",
         "no node has the labels that its nodeSelector or node affinity asks for",
         "correct nodeSelector/affinity, or label a node",
-        AT_ONCE,
+        final=True,
     ),
     _Unfit(
         r"node\(s\) didn't (?:match|satisfy) (?P<what>(?:existing )?pods?'?s? (?:anti-)?affinity[^,.]*)",
         "its pod affinity or anti-affinity leaves no node ({what})",
         "use preferred instead of required affinity, or add nodes",
-        ROOM_SECONDS,
     ),
     _Unfit(
         r"node\(s\) didn't (?:match|satisfy) pod topology spread constraints(?P<what>[^,.]*)",
         "its topology spread constraints leave no node{what}",
         "use whenUnsatisfiable: ScheduleAnyway, or add nodes in other zones",
-        ROOM_SECONDS,
     ),
     _Unfit(
         r"node\(s\) didn't have free ports for the requested pod ports(?P<what>)",
         "its hostPort is taken on every node",
         "drop hostPort, or run fewer pods than nodes",
-        ROOM_SECONDS,
     ),
     _Unfit(
         r"node\(s\) were unschedulable(?P<what>)",
         "the node is cordoned",
         "`kubectl uncordon` it",
-        ROOM_SECONDS,
     ),
-    _Unfit(
-        r"(?P<what>)Too many pods", "the node holds as many pods as it may", "remove pods, or add nodes", ROOM_SECONDS
-    ),
+    _Unfit(r"(?P<what>)Too many pods", "the node holds as many pods as it may", "remove pods, or add nodes"),
 )
 _INSUFFICIENT = re.compile(r"Insufficient (?P<resource>[\w./-]+\w)")
 _CLAIM = re.compile(r"persistentvolumeclaim \"(?P<name>[^\"]+)\" (?P<state>not found|is being deleted)")
@@ -115,9 +98,9 @@ class _Pod:
     def events(self) -> list[JsonObject]:
         return events_of(self.snapshot, {"kind": "Pod", **self.body})
 
-    def says(self, rule: str, cause: str, fix: str, fatal_after: float) -> Diagnosis:
+    def says(self, rule: str, cause: str, fix: str, *, final: bool = False) -> Diagnosis:
         workload = workload_of({"kind": "Pod", **self.body}, self.snapshot.owners)
-        return Diagnosis(workload, str(self.body["metadata"]["name"]), "", cause, fix, fatal_after, rule)
+        return Diagnosis(workload, str(self.body["metadata"]["name"]), "", cause, fix, final, rule)
 
 
 def pod_diagnoses(snapshot: Snapshot, body: JsonObject) -> Iterator[Diagnosis]:
@@ -127,7 +110,7 @@ def pod_diagnoses(snapshot: Snapshot, body: JsonObject) -> Iterator[Diagnosis]:
     if status.get("phase") == "Failed" and status.get("reason"):
         # Evicted, NodeAffinity, OutOfcpu, …: the pod itself will not come back, but its owner makes another.
         said = status.get("message", "").strip().rstrip(".") or "no more was said"
-        yield pod.says("pod failed", f"the node gave it up ({status['reason']}): {said}", "mend that", NEVER)
+        yield pod.says("pod failed", f"the node gave it up ({status['reason']}): {said}", "fix that")
         return
     for condition in status.get("conditions", ()):
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
@@ -139,7 +122,7 @@ def pod_diagnoses(snapshot: Snapshot, body: JsonObject) -> Iterator[Diagnosis]:
 def _unschedulable(pod: _Pod, condition: JsonObject) -> Iterator[Diagnosis]:
     if condition.get("reason") == "SchedulingGated":
         gates = ", ".join(gate["name"] for gate in pod.body["spec"].get("schedulingGates", ()))
-        yield pod.says("gated", f"it waits for its scheduling gates ({gates})", "remove the gates", NEVER)
+        yield pod.says("gated", f"it waits for its scheduling gates ({gates})", "remove the gates")
         return
     message = str(condition.get("message", ""))
     nodes = message.partition(" preemption:")[0]
@@ -154,10 +137,10 @@ def _unschedulable(pod: _Pod, condition: JsonObject) -> Iterator[Diagnosis]:
             seen.add(match.span())
             found = True
             cause = f"it fits on no node: {unfit.cause.format(what=match['what'] or '').replace(' ()', '')}"
-            yield pod.says(f"unschedulable: {unfit.cause}", cause, unfit.fix, unfit.fatal_after)
+            yield pod.says(f"unschedulable: {unfit.cause}", cause, unfit.fix, final=unfit.final)
     if not found:
         cause = f"it fits on no node: {nodes or 'the scheduler gave no reason'}"
-        yield pod.says("unschedulable", cause, "mend what the scheduler names", VOLUME_SECONDS)
+        yield pod.says("unschedulable", cause, "fix what the scheduler names")
 
 
 def _no_room(pod: _Pod, message: str) -> Iterator[Diagnosis]:
@@ -170,14 +153,13 @@ def _no_room(pod: _Pod, message: str) -> Iterator[Diagnosis]:
                 f"insufficient {resource}",
                 f"it fits on no node: {asks}, and the largest node has {_shown(largest, resource)} in all",
                 f"lower resources.requests.{resource}, or add a larger node",
-                AT_ONCE,
+                final=True,
             )
             continue
         yield pod.says(
             f"insufficient {resource}",
             f"it fits on no node: {asks}, and no node has that much left",
             f"lower resources.requests.{resource}, remove other pods, or add a node",
-            ROOM_SECONDS,
         )
 
 
@@ -219,13 +201,12 @@ def _no_volume(pod: _Pod, message: str) -> Iterator[Diagnosis]:
             "no such claim",
             f"its PersistentVolumeClaim {absent['name']} {absent['state'].replace('not found', 'does not exist')}",
             f"create the PersistentVolumeClaim {absent['name']}, or correct its name in the pod's volumes",
-            VOLUME_SECONDS,
         )
     elif _UNBOUND.search(message):
         told = list(_pending_claims(pod)) or ["its PersistentVolumeClaim has no volume"]
         for cause in told:
             fix = "name a StorageClass that exists, mark one as default, or see what its provisioner says"
-            yield pod.says("unbound claim", cause, fix, VOLUME_SECONDS)
+            yield pod.says("unbound claim", cause, fix)
 
 
 def _pending_claims(pod: _Pod) -> Iterator[str]:
@@ -285,14 +266,13 @@ def _not_begun(pod: _Pod) -> Iterator[Diagnosis]:
             for pattern, cause, fix in _MOUNTS:
                 if match := re.search(pattern, message):
                     text = f"{volume} cannot be mounted: {cause.format(what=match['what'])}"
-                    yield pod.says("mount", text, fix, MOUNT_SECONDS)
+                    yield pod.says("mount", text, fix)
                     break
             else:
                 yield pod.says(
                     "mount",
                     f"{volume} cannot be mounted: {message}",
-                    "mend what it names",
-                    VOLUME_SECONDS,
+                    "fix what it names",
                 )
         if reason == "FailedCreatePodSandBox" and "sandbox" not in told:
             told.add("sandbox")
@@ -300,5 +280,4 @@ def _not_begun(pod: _Pod) -> Iterator[Diagnosis]:
                 "sandbox",
                 f"the node cannot make its sandbox: {message.rpartition('rpc error: ')[2]}",
                 "see the node's network plugin and container runtime",
-                VOLUME_SECONDS,
             )

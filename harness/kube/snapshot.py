@@ -48,7 +48,7 @@ def pods_and_owners(api: Api, namespace: str) -> Snapshot:
 
 
 def with_logs(api: Api, snapshot: Snapshot) -> Snapshot:
-    """The snapshot with the last lines of every container that has ended. A log that cannot be had is left out."""
+    """The snapshot with the last lines of every container that has ended. A log that is unavailable is left out."""
     logs: dict[tuple[str, str, str], str] = {}
     for pod in snapshot.pods:
         namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]

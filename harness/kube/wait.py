@@ -1,18 +1,24 @@
 """Waiting for a condition, with a deadline, and with what was seen last when it passes.
 
 A deadline bounds a hang: no verdict depends on being fast. On a machine that needs longer still, ``--patience`` makes
-all of them longer.
+all of them longer. Who waits for long says for what, to whoever listens.
 """
 
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Final, TypeVar
 
-from harness.errors import WaitTimeout
+from harness.errors import HarnessError, WaitTimeout
 
 T = TypeVar("T")
 
+LONG_SECONDS: Final = 10.0
+"""After so long a wait is told, and again each time that it has lasted twice as long."""
+
 _patience = 1.0
+_listeners: list[Callable[[str], None]] = []
 
 
 def be_patient(factor: float) -> None:
@@ -24,6 +30,38 @@ def be_patient(factor: float) -> None:
 def patient(seconds: float) -> float:
     """A deadline of so many seconds, as long as this run's patience makes it."""
     return seconds * _patience
+
+
+@contextmanager
+def telling(listener: Callable[[str], None]) -> Iterator[None]:
+    """Have long waits of this process told to a listener, the one that was entered last, while the block runs."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+class LongWait:
+    """One wait, from now on. ``what`` completes "waits for …"."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._began = time.monotonic()
+        self._next = LONG_SECONDS
+
+    def look(self, seen: Callable[[], str]) -> None:
+        """To be called now and then. Where it is time, tell what is waited for, and what is ``seen`` now."""
+        waited = time.monotonic() - self._began
+        if waited < self._next or not _listeners:
+            return
+        self._next = 2 * max(self._next, waited)
+        last = ""
+        with suppress(HarnessError):  # what cannot be seen just now
+            last = seen()
+        told = f"; last seen: {last}" if last else ""
+        for listener in _listeners[-1:]:
+            listener(f"  … waits for {self._what}, for {waited:.0f} s now{told}")
 
 
 def wait_until(
@@ -46,6 +84,7 @@ def wait_until(
     """
     seconds = patient(seconds)
     deadline = time.monotonic() + seconds
+    long = LongWait(what)
     while True:
         last = ""
         late = time.monotonic() >= deadline
@@ -59,4 +98,5 @@ def wait_until(
             last = "" if answer is None or answer is False else repr(answer)
         if late:
             raise WaitTimeout(what, seconds, describe() if describe else last)
+        long.look(describe or partial(str, last))
         time.sleep(max(0.0, min(interval, deadline - time.monotonic())))

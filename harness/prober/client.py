@@ -124,7 +124,7 @@ class Prober:
         ``deadline_s`` is the time after which silence is a verdict; the agent lengthens it to ten times the slowest
         connect, and to 50 ms. A round in which nothing connects has no such measure but that of the round before: add
         a target that is known to answer, and ask again before a denial is believed that was not expected. Raises
-        ProbeError when the verdicts could not be had.
+        ProbeError when there are no verdicts.
         """
         self.begin(targets, deadline_s)
         return self.finish()

@@ -44,7 +44,10 @@ TABLE = {
     "idempotency-off": Weakness("every invoice is paid once", KILLED),
     "mark-before-pay": Weakness(
         "no acknowledged payment is lost",
-        struck(PlannedFault(kind="pod-kill", target=APP, at=4), PlannedFault(kind="pod-kill", target=APP, at=8)),
+        struck(
+            PlannedFault(kind="pod-kill", target=PROVIDER, at=3, aim="before-answer"),
+            PlannedFault(kind="pod-kill", target=PROVIDER, at=7, aim="before-answer"),
+        ),
     ),
     "no-transaction": Weakness(
         "no acknowledged payment is lost",
@@ -52,7 +55,7 @@ TABLE = {
     ),
     "lock-across-the-call": Weakness(
         "a frozen pod holds up no payment",
-        struck(PlannedFault(kind="freeze", target=APP, at=4, aim="claim-expires"), duration=30),
+        struck(PlannedFault(kind="freeze", target=APP, at=4, aim="claim-expires"), duration=60),
     ),
     "float-money": Weakness("no amount is changed", QUIET),
     "cached-reads": Weakness("reads never go backwards", QUIET),

@@ -1,5 +1,6 @@
 """The checkers: each finds what breaks its promise, whoever keeps all of them is never blamed."""
 
+import math
 from collections.abc import Sequence
 from decimal import Decimal
 from random import Random
@@ -31,8 +32,11 @@ CLAIM_SECONDS = 10.0
 UNPAID, IS_PAID = ["12.15", "EUR", False], ["12.15", "EUR", True]
 
 
-def judged(history: Sequence[Operation], rows: Json) -> dict[str, Judgement]:
-    return {one.checker: one for one in (each.check(history, rows) for each in promises(FROZEN, CLAIM_SECONDS))}
+def judged(
+    history: Sequence[Operation], rows: Json, disturbed: Sequence[tuple[float, float]] = ()
+) -> dict[str, Judgement]:
+    checkers = promises(FROZEN, CLAIM_SECONDS, disturbed)
+    return {one.checker: one for one in (each.check(history, rows) for each in checkers)}
 
 
 def broken(history: Sequence[Operation], rows: Json) -> set[str]:
@@ -191,6 +195,32 @@ def test_no_promise_is_broken_when(history: list[Operation], left: Json) -> None
 @pytest.mark.parametrize(("history", "left", "promise"), BAD.values(), ids=list(BAD))
 def test_a_promise_is_broken_when(history: list[Operation], left: Json, promise: set[str]) -> None:
     assert broken(history, left) == promise
+
+
+@pytest.mark.parametrize(
+    ("disturbed", "blamed"),
+    [
+        ((2.0, 10.5), True),
+        ((26.5, 27.0), True),
+        ((5.0, 11.0), False),
+        ((20.0, 20.5), False),
+        ((25.0, math.inf), False),
+    ],
+)
+def test_a_frozen_pod_is_not_blamed_while_something_else_is_broken(
+    disturbed: tuple[float, float],
+    blamed: bool,  # noqa: FBT001 -- the table's column
+) -> None:
+    history, left, _ = BAD["a frozen pod's claim holds it up"]
+
+    assert bool(judged(history, left, [disturbed])[PROGRESS].findings) is blamed
+
+
+def test_a_frozen_pod_is_not_blamed_where_all_payments_are_slow() -> None:
+    slow = told("pay-all", None, 14, 20, Outcome.OK, {"paid": [], "in_progress": [], "failed": {}})
+    history, left, _ = BAD["a frozen pod's claim holds it up"]
+
+    assert not judged(sorted([*history, slow], key=lambda one: one.began), left)[PROGRESS].findings
 
 
 def test_a_finding_names_the_invoice_and_shows_what_was_asked() -> None:

@@ -182,3 +182,29 @@ def test_a_teardown_is_waited_for_and_shares_nothing(folder: Path) -> None:
 
         assert not shared.result(timeout=60)
     assert not folder.exists()
+
+
+BECOMES_CAT = """
+import os, sys
+from pathlib import Path
+from harness.clusters.lease import Lease
+with Lease(Path(sys.argv[1])).hold(beyond_exec=sys.argv[2] == "beyond"):
+    os.execvp("cat", ["cat"])
+"""
+
+
+@pytest.mark.parametrize(("how", "held"), [("beyond", True), ("not", False)])
+def test_a_program_that_its_holder_becomes_holds_it_where_that_is_wanted(
+    tmp_path: Path,
+    how: str,
+    held: bool,  # noqa: FBT001 -- the table's column
+) -> None:
+    command = [sys.executable, "-c", BECOMES_CAT, str(tmp_path), how]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, cwd=CHECKOUT) as cat:
+        assert cat.stdin is not None
+        assert cat.stdout is not None
+        cat.stdin.write(b"it is cat\n")
+        assert cat.stdout.readline() == b"it is cat\n"
+        assert Lease(tmp_path).held() is held
+        cat.stdin.close()
+    assert not Lease(tmp_path).held()

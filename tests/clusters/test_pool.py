@@ -306,6 +306,44 @@ def test_joining_what_does_not_run_says_how_to_create_it(settings: Settings, pro
     assert not settings.paths.cluster("one").exists()
 
 
+def test_a_command_that_joins_waits_for_one_that_is_being_created(
+    settings: Settings, provider: FolderProvider, timeline: Timeline
+) -> None:
+    joined = threading.Event()
+
+    def use() -> None:
+        with join(settings, provider) as cluster:
+            assert cluster.kubeconfig.exists()
+            joined.set()
+
+    with alone_with(settings.paths, "one", timeline), Lease(settings.paths.cluster("one")).hold():
+        user = threading.Thread(target=use)
+        user.start()
+        assert not joined.wait(0.2)  # it cannot have: the lock is ours
+        provider.create("one", timeline)
+    user.join(DEADLINE)
+    assert joined.is_set()
+
+
+def test_what_is_done_to_a_cluster_just_now_is_its_state(
+    settings: Settings, provider: FolderProvider, timeline: Timeline
+) -> None:
+    def state() -> str:
+        [one] = known(settings.paths, provider)
+        return one.state
+
+    folder = settings.paths.cluster("one")
+    folder.mkdir(parents=True)
+    assert state() == "dead"
+    with alone_with(settings.paths, "one", timeline):
+        assert state() == "going"
+        with Lease(folder).hold():
+            assert state() == "creating"
+            provider.create("one", timeline)
+            assert state() == "running"
+    provider.delete("one")
+
+
 def test_a_command_that_joins_never_ends_the_cluster(
     settings: Settings, provider: FolderProvider, timeline: Timeline
 ) -> None:

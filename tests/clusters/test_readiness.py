@@ -146,6 +146,26 @@ def test_the_error_says_how_long_was_waited_for_what() -> None:
         MadeUpCluster(lambda _policy, _asked: True).flip()
 
 
+def test_a_server_that_does_not_listen_yet_is_waited_for_before_there_is_a_policy() -> None:
+    def refused_at_first(policy: bool, asked: int) -> bool:  # noqa: FBT001 -- as it is called
+        if not policy and asked < 3 and "created" not in cluster.events:
+            raise ProbeError("met neither an answer nor a policy: refused")
+        return not policy
+
+    cluster = MadeUpCluster(refused_at_first)
+
+    assert "enforced after" in cluster.flip()
+    assert cluster.events == ["created", "deleted"]
+
+
+def test_a_server_that_never_listens_is_told_with_what_was_met() -> None:
+    def refused(_policy: bool, _asked: int) -> bool:  # noqa: FBT001 -- as it is called
+        raise ProbeError("met neither an answer nor a policy: refused")
+
+    with pytest.raises(PolicyNotEnforced, match="neither an answer nor a policy: refused"):
+        MadeUpCluster(refused).flip()
+
+
 def test_a_probe_that_could_not_be_run_is_neither_denied_nor_enforced() -> None:
     def broken(policy: bool, _asked: int) -> bool:  # noqa: FBT001 -- as it is called
         if policy:

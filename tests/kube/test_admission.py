@@ -30,7 +30,7 @@ def replica_set(message: str, have: int = 0) -> JsonObject:
 
 
 @pytest.mark.parametrize(
-    ("message", "cause", "fatal"),
+    ("message", "cause", "final"),
     [
         (SECURITY, "Pod Security `restricted:latest` forbids them: allowPrivilegeEscalation != false", True),
         (
@@ -44,7 +44,7 @@ def replica_set(message: str, have: int = 0) -> JsonObject:
             "their ServiceAccount bot does not exist",
             False,
         ),
-        ('admission webhook "guard.example" denied the request: no', "guard.example denied them: no", False),
+        ('admission webhook "guard.example" denied the request: no', "guard.example denied them: no", True),
         ('Internal error: failed calling webhook "guard.example": timeout', "does not answer: timeout", False),
         (
             'pods "x" is forbidden: maximum cpu usage per Container is 1, but limit is 2',
@@ -54,12 +54,12 @@ def replica_set(message: str, have: int = 0) -> JsonObject:
         ("computer says no", "cannot be created: computer says no", False),
     ],
 )
-def test_each_refusal_is_told_in_words(message: str, cause: str, fatal: bool) -> None:  # noqa: FBT001
+def test_each_refusal_is_told_in_words(message: str, cause: str, final: bool) -> None:  # noqa: FBT001
     found = only(diagnose(Snapshot(owners=[replica_set(message)])))
 
     assert found.workload == "deployment/shop"
     assert cause in found.cause
-    assert found.fatal is fatal
+    assert found.final is final
 
 
 def test_the_container_that_pod_security_complains_of_is_named() -> None:

@@ -25,13 +25,13 @@ from .objects import event, only, pod, snapshot, waiting
         ("failed to generate container spec: no command specified", "which command to run", "ENTRYPOINT or CMD"),
     ],
 )
-def test_what_no_waiting_mends_is_fatal_at_once(message: str, cause: str, fix: str) -> None:
+def test_what_no_waiting_fixes_is_final(message: str, cause: str, fix: str) -> None:
     found = only(diagnose(snapshot(pod(status=waiting("CreateContainerConfigError", message)))))
 
     assert (found.workload, found.pod, found.container) == ("deployment/shop", "shop-7d9c-abcde", "app")
     assert cause in found.cause
     assert fix in found.fix
-    assert found.fatal
+    assert found.final
 
 
 @pytest.mark.parametrize(
@@ -39,22 +39,34 @@ def test_what_no_waiting_mends_is_fatal_at_once(message: str, cause: str, fix: s
     [
         ('configmap "settings" not found', "the ConfigMap settings that its environment refers to does not exist"),
         ('secret "login" not found', "the Secret login that its environment refers to does not exist"),
+    ],
+)
+def test_what_is_missing_may_still_turn_up(message: str, cause: str) -> None:
+    found = only(diagnose(snapshot(pod(status=waiting("CreateContainerConfigError", message)))))
+
+    assert cause in found.cause
+    assert not found.final
+
+
+@pytest.mark.parametrize(
+    ("message", "cause"),
+    [
         ("couldn't find key password in Secret invoice/login", "the Secret login has no key `password`"),
         ("couldn't find key URL in ConfigMap invoice/settings", "the ConfigMap settings has no key `URL`"),
     ],
 )
-def test_what_is_missing_may_still_turn_up_for_a_moment(message: str, cause: str) -> None:
+def test_a_key_that_is_missing_in_what_is_there_is_final(message: str, cause: str) -> None:
     found = only(diagnose(snapshot(pod(status=waiting("CreateContainerConfigError", message)))))
 
     assert cause in found.cause
-    assert 0 < found.fatal_after <= 10
+    assert found.final
 
 
 def test_words_that_are_unknown_are_handed_on() -> None:
     found = only(diagnose(snapshot(pod(status=waiting("CreateContainerError", "the moon is full")))))
 
     assert "the moon is full" in found.cause
-    assert not found.fatal
+    assert not found.final
 
 
 @pytest.mark.parametrize("reason", ["ContainerCreating", "PodInitializing"])
@@ -72,7 +84,7 @@ def test_a_pod_that_goes_away_or_has_succeeded_is_not_diagnosed(change: JsonObje
 
 
 @pytest.mark.parametrize(
-    ("message", "cause", "fatal"),
+    ("message", "cause", "final"),
     [
         ("pull access denied, repository does not exist or may require authorization", "needs a login", True),
         ('failed to resolve reference "registry.example/shop:1": not found', "has no such image or tag", True),
@@ -84,12 +96,12 @@ def test_a_pod_that_goes_away_or_has_succeeded_is_not_diagnosed(change: JsonObje
         ("gremlins", "cannot be pulled: gremlins", False),
     ],
 )
-def test_an_image_that_cannot_be_pulled_is_told_with_the_likely_cause(message: str, cause: str, fatal: bool) -> None:  # noqa: FBT001
+def test_an_image_that_cannot_be_pulled_is_told_with_the_likely_cause(message: str, cause: str, final: bool) -> None:  # noqa: FBT001
     found = only(diagnose(snapshot(pod(status=waiting("ErrImagePull", message)))))
 
     assert "registry.example/shop:1" in found.cause
     assert cause in found.cause
-    assert found.fatal is fatal
+    assert found.final is final
 
 
 def test_a_back_off_that_says_nothing_is_explained_by_the_event_before_it() -> None:
@@ -107,12 +119,12 @@ def test_a_back_off_that_says_nothing_is_explained_by_the_event_before_it() -> N
         ("ErrImagePull", "harness.dev/shop:1", "no registry has it", "python -m harness deploy"),
     ],
 )
-def test_an_image_that_only_the_user_can_bring_is_fatal_at_once(reason: str, image: str, cause: str, fix: str) -> None:
+def test_an_image_that_only_the_user_can_bring_is_final(reason: str, image: str, cause: str, fix: str) -> None:
     found = only(diagnose(snapshot(pod(status=waiting(reason, "no"), container={"image": image}))))
 
     assert cause in found.cause
     assert fix in found.fix
-    assert found.fatal
+    assert found.final
 
 
 def test_replicas_that_fail_alike_are_told_once() -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from harness.kube.kubectl import JsonObject
-from harness.kube.progress import is_current, missing, of_current_version, restarts
+from harness.kube.progress import is_current, missing, of_current_version, unsettled
 
 from .objects import pod
 
@@ -139,6 +139,14 @@ def test_a_container_that_restarted_lately_is_named_and_one_that_has_run_since_i
     running = {"state": {"running": {"startedAt": "2026-11-24T00:00:30Z"}}, "restartCount": 2}
     since = datetime(2026, 11, 24, 0, 0, 0, tzinfo=UTC)
 
-    assert list(restarts([pod(status=running)], since)) == [("pod-1", "app", 2)]
-    assert restarts([pod(status=running)], since.replace(minute=1)) == {}
-    assert restarts([pod(status={**running, "restartCount": 0})], since) == {}
+    assert list(unsettled([pod(status=running)], since)) == [("pod-1", "app", 2)]
+    assert unsettled([pod(status=running)], since.replace(minute=1)) == {}
+
+
+def test_a_container_that_began_lately_is_named_where_no_readiness_probe_tells_that_it_works() -> None:
+    running = {"state": {"running": {"startedAt": "2026-11-24T00:00:30Z"}}}
+    since = datetime(2026, 11, 24, 0, 0, 0, tzinfo=UTC)
+
+    assert list(unsettled([pod(status=running)], since)) == [("pod-1", "app", 0)]
+    assert unsettled([pod(status=running)], since.replace(minute=1)) == {}
+    assert unsettled([pod(status=running, container={"readinessProbe": {}})], since) == {}

@@ -56,7 +56,7 @@ def test_a_pod_asks_for_the_sum_of_its_containers_or_its_largest_init_container(
     assert requested({"spec": {**spec, "initContainers": [asks("3")]}}, "cpu") == 3
 
 
-def test_what_no_node_could_ever_hold_is_fatal_at_once() -> None:
+def test_what_no_node_could_ever_hold_is_final() -> None:
     body = unschedulable(
         "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are available:"
         " 1 No preemption victims found for incoming pod.",
@@ -66,7 +66,7 @@ def test_what_no_node_could_ever_hold_is_fatal_at_once() -> None:
 
     assert "it asks for 1000 of cpu, and the largest node has 2 in all" in found.cause
     assert "requests.cpu" in found.fix
-    assert found.fatal
+    assert found.final
 
 
 def test_room_may_appear_when_the_node_is_large_enough() -> None:
@@ -76,7 +76,7 @@ def test_room_may_appear_when_the_node_is_large_enough() -> None:
     found = only(diagnose(snapshot(body, nodes=NODES)))
 
     assert "it asks for 1024Mi of memory, and no node has that much left" in found.cause
-    assert not found.fatal
+    assert not found.final
 
 
 @pytest.mark.parametrize(

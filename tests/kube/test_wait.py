@@ -4,8 +4,9 @@ import time
 
 import pytest
 
-from harness.errors import WaitTimeout
-from harness.kube.wait import wait_until
+from harness.errors import HarnessError, WaitTimeout
+from harness.kube import wait
+from harness.kube.wait import telling, wait_until
 
 
 def test_the_first_true_answer_is_returned() -> None:
@@ -52,3 +53,38 @@ def test_a_probe_that_is_slower_than_the_deadline_is_asked_once_more() -> None:
         return len(calls) == 2
 
     assert wait_until("the second", slow, seconds=0.01, interval=0.001)
+
+
+def test_a_long_wait_is_told_to_who_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wait, "LONG_SECONDS", 0.0)
+    looks = iter([None, None, "here"])
+    told: list[str] = []
+
+    with telling(told.append):
+        wait_until("a bus", lambda: next(looks), seconds=60, interval=0, describe=lambda: "an empty road")
+
+    assert set(told) == {"  … waits for a bus, for 0 s now; last seen: an empty road"}
+    looks = iter([None, "here"])
+    wait_until("nobody listens", lambda: next(looks), seconds=60, interval=0)
+    assert "nobody listens" not in "".join(told)
+
+
+def test_a_short_wait_is_not_told() -> None:
+    looks = iter([None, "here"])
+    told: list[str] = []
+    with telling(told.append):
+        wait_until("a bus", lambda: next(looks), seconds=60, interval=0)
+    assert told == []
+
+
+def test_what_cannot_be_described_just_now_is_still_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wait, "LONG_SECONDS", 0.0)
+    looks = iter([None, "here"])
+    told: list[str] = []
+
+    def refuse() -> str:
+        raise HarnessError("refused")
+
+    with telling(told.append):
+        assert wait_until("a bus", lambda: next(looks), seconds=60, interval=0, describe=refuse) == "here"
+    assert told == ["  … waits for a bus, for 0 s now"]

@@ -1,4 +1,4 @@
-"""What a killed run has broken is mended: at the deadline by others, or at once by ``harness heal``."""
+"""What a killed run has broken is repaired: at the deadline by others, or at once by ``harness heal``."""
 
 import itertools
 import json
@@ -82,7 +82,7 @@ class Broken:
     def until_mended(self) -> None:
         """Wait until all is as it was."""
         wait_until(
-            f"{self.path} to be mended",
+            f"{self.path} to be repaired",
             lambda: self.shows(self.whole),
             seconds=SECONDS,
             describe=lambda: str(self.spec()),

@@ -6,6 +6,7 @@ import os
 import re
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from harness.kube.wait import wait_until
 from harness.prober import agent
 
 AGENT = Path(agent.__file__)
@@ -279,6 +281,50 @@ def test_a_verdict_that_is_there_when_the_time_is_over_counts(
     # As if this program had been kept from running until long after the round.
     monkeypatch.setattr(agent.Round, "_wait", lambda self, last_start: waits(self, last_start - 10))
     assert late.run()[0][0] == "connected"
+
+
+def test_an_agent_that_was_stopped_until_its_round_was_over_takes_the_answer_that_came_meanwhile() -> None:
+    deadline = 0.2
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer, driving() as driven:
+        peer.bind(("127.0.0.1", 0))
+        assert driven.stdin is not None
+        assert driven.stdout is not None
+        request = {"id": 1, "probe": [["127.0.0.1", peer.getsockname()[1], "UDP"]], "deadline": deadline}
+        while True:
+            driven.stdin.write(json.dumps(request).encode() + b"\n")
+            _, sender = peer.recvfrom(64)
+            os.kill(driven.pid, signal.SIGSTOP)
+            until_stopped(driven.pid)
+            if not select.select([driven.stdout], [], [], 0)[0]:
+                break
+            os.kill(driven.pid, signal.SIGCONT)  # its round was over before it was stopped: another one
+            driven.stdout.readline()
+        peer.sendto(b"harness-prober web\n", sender)
+        time.sleep(2 * deadline)  # while it is stopped, its time passes
+        os.kill(driven.pid, signal.SIGCONT)
+
+        [verdict] = json.loads(driven.stdout.readline())["verdicts"]
+
+    assert verdict[:2] == ["connected", "web"]
+
+
+@contextmanager
+def driving() -> Iterator[subprocess.Popen[bytes]]:
+    """An agent that has said hello and waits for requests."""
+    command = [sys.executable, "-u", str(AGENT), "drive"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def until_stopped(pid: int) -> None:
+    """Return when a process has taken its SIGSTOP."""
+    stat = Path(f"/proc/{pid}/stat")
+    wait_until(f"process {pid} to stop", lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", seconds=60)
 
 
 def test_sctp_is_untested_where_the_kernel_does_not_have_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ def test_passes_the_second_time():
     Path("seen").touch()
     assert not first, "the first time"
 
-def test_fails(): assert Path("mended").exists()
+def test_fails(): assert Path("fixed").exists()
 
 @pytest.mark.promise
 def test_promises(): assert not Path("broken").exists()
@@ -44,7 +44,7 @@ def run(*options: str) -> None:
 def test_what_is_flaky_is_told_before_the_totals_and_listed_in_the_report(
     folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    (folder / "mended").touch()
+    (folder / "fixed").touch()
     run()
 
     assert main(["ci", "tests", "--", "-p", "no:cacheprovider"]) == 0
@@ -99,7 +99,7 @@ def test_a_part_that_is_no_run_of_tests_counts_too(folder: Path, capfd: pytest.C
 def test_a_part_that_stopped_at_its_first_failure_is_red_though_that_passes_again(
     folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    (folder / "mended").touch()
+    (folder / "fixed").touch()
     run("-x")
 
     assert main(["ci", "tests", "--", "-x"]) == 1
@@ -109,7 +109,7 @@ def test_a_part_that_stopped_at_its_first_failure_is_red_though_that_passes_agai
 
 
 def test_what_an_earlier_run_found_out_excuses_nothing(folder: Path) -> None:
-    (folder / "mended").touch()
+    (folder / "fixed").touch()
     run()
     assert main(["ci", "tests"]) == 0
     (folder / "seen").unlink()

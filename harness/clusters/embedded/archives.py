@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any, cast
 
+from harness.clusters.references import normalized
 from harness.errors import ClusterError
 
 COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ")
@@ -22,10 +23,27 @@ CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 
 
-def references(archive: Path) -> list[str]:
-    """The images in a docker-archive, as ``name:tag``. Raises ClusterError where it is none."""
+def digests(archive: Path) -> dict[str, str]:
+    """The images in a docker-archive by their whole names: the digest by which ``thin`` names each.
+
+    It is empty where the layers are compressed or links. Raises ClusterError where it is no docker-archive, or where it
+    names no image: nothing could ask for one.
+    """
+    found: dict[str, str] = {}
     with _opened(archive) as tar:
-        return [tag for image in _images(tar, archive) for tag in image.get("RepoTags") or []]
+        try:
+            for image in _images(tar, archive):
+                plain = all(_is_plain(tar, name) for name in image["Layers"])
+                digest = _digest(_documents(tar, image)[1]) if plain else ""
+                found |= dict.fromkeys(_names(image), digest)
+        except (KeyError, ValueError, tarfile.TarError) as error:
+            raise _broken(archive, error) from error
+    if not found:
+        raise ClusterError(
+            f"the image archive {archive} names no image (its RepoTags are empty), so that no pod could ask for it: "
+            "save it by its name, as in `docker save my-service:1`"
+        )
+    return found
 
 
 def thin(archive: Path, present: Collection[str], to: Path) -> bool:
@@ -37,7 +55,11 @@ def thin(archive: Path, present: Collection[str], to: Path) -> bool:
     try:
         return _thin(archive, present, to)
     except (KeyError, ValueError, tarfile.TarError) as error:
-        raise ClusterError(f"the image archive {archive} does not hold together: {error}") from error
+        raise _broken(archive, error) from error
+
+
+def _broken(archive: Path, error: Exception) -> ClusterError:
+    return ClusterError(f"the image archive {archive} does not hold together: {error}")
 
 
 def _thin(archive: Path, present: Collection[str], to: Path) -> bool:
@@ -64,17 +86,13 @@ class _Layout:
 
     def add_image(self, source: tarfile.TarFile, image: dict[str, Any]) -> None:
         """An entry of a docker-archive's manifest.json: its configuration and the layers below it."""
-        config = _content(source, image["Config"])
-        layers = []
-        for name, digest in zip(image["Layers"], json.loads(config)["rootfs"]["diff_ids"], strict=True):
-            size = source.getmember(name).size
-            self._blob(cast("IO[bytes]", source.extractfile(name)), size, digest)
-            layers.append({"mediaType": LAYER, "digest": digest, "size": size})
-        of_config = self._document(CONFIG, config)
-        manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": of_config, "layers": layers}
-        of_manifest = self._document(MANIFEST, json.dumps(manifest).encode())
-        names = [{"io.containerd.image.name": tag} for tag in image.get("RepoTags") or []]
-        self._index += [{**of_manifest, "annotations": name} for name in names]
+        config, manifest = _documents(source, image)
+        for name, layer in zip(image["Layers"], json.loads(manifest)["layers"], strict=True):
+            self._blob(cast("IO[bytes]", source.extractfile(name)), layer["size"], layer["digest"])
+        for content in (config, manifest):
+            self._blob(io.BytesIO(content), len(content), _digest(content))
+        names = [{"io.containerd.image.name": name} for name in _names(image)]
+        self._index += [{**_described(MANIFEST, manifest), "annotations": name} for name in names]
 
     def finish(self) -> None:
         """Write what says what is in it."""
@@ -85,11 +103,6 @@ class _Layout:
             text = json.dumps(value).encode()
             self._add(name, io.BytesIO(text), len(text))
 
-    def _document(self, media_type: str, content: bytes) -> dict[str, Any]:
-        digest = f"sha256:{sha256(content).hexdigest()}"
-        self._blob(io.BytesIO(content), len(content), digest)
-        return {"mediaType": media_type, "digest": digest, "size": len(content)}
-
     def _blob(self, content: IO[bytes], size: int, digest: str) -> None:
         if digest not in self._there:
             self._there.add(digest)
@@ -99,6 +112,30 @@ class _Layout:
         member = tarfile.TarInfo(name)
         member.size = size
         self._tar.addfile(member, content)
+
+
+def _documents(source: tarfile.TarFile, image: dict[str, Any]) -> tuple[bytes, bytes]:
+    """The configuration of an image, and its manifest in an OCI layout."""
+    config = _content(source, image["Config"])
+    diff_ids = json.loads(config)["rootfs"]["diff_ids"]
+    layers = [
+        {"mediaType": LAYER, "digest": digest, "size": source.getmember(name).size}
+        for name, digest in zip(image["Layers"], diff_ids, strict=True)
+    ]
+    manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": _described(CONFIG, config), "layers": layers}
+    return config, json.dumps(manifest).encode()
+
+
+def _described(media_type: str, content: bytes) -> dict[str, Any]:
+    return {"mediaType": media_type, "digest": _digest(content), "size": len(content)}
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{sha256(content).hexdigest()}"
+
+
+def _names(image: dict[str, Any]) -> list[str]:
+    return [normalized(tag) for tag in image.get("RepoTags") or []]
 
 
 def _opened(archive: Path) -> tarfile.TarFile:

@@ -4,13 +4,14 @@ import gzip
 import io
 import json
 import tarfile
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.clusters.embedded.archives import references, thin
+from harness.clusters.embedded.archives import digests, thin
 from harness.errors import ClusterError
 
 BASE, TOP = b"the base's files", b"the app's files"
@@ -30,11 +31,13 @@ def archive_of(path: Path, files: dict[str, bytes]) -> Path:
     return path
 
 
-def docker_archive(path: Path, *layers: bytes, diff_ids: list[str] | None = None) -> Path:
-    """As `docker save` writes it."""
+def docker_archive(
+    path: Path, *layers: bytes, diff_ids: list[str] | None = None, tags: Sequence[str] | None = (NAME,)
+) -> Path:
+    """As `docker save` writes it; without tags where it was given an id."""
     config = json.dumps({"rootfs": {"diff_ids": diff_ids or [digest(layer) for layer in layers]}}).encode()
     names = [f"{number}.tar" for number in range(len(layers))]
-    manifest = json.dumps([{"Config": "config.json", "RepoTags": [NAME], "Layers": names}]).encode()
+    manifest = json.dumps([{"Config": "config.json", "RepoTags": tags, "Layers": names}]).encode()
     return archive_of(path, {"config.json": config, "manifest.json": manifest, **dict(zip(names, layers, strict=True))})
 
 
@@ -55,8 +58,37 @@ def image(tmp_path: Path) -> Path:
     return docker_archive(tmp_path / "image.tar", BASE, TOP)
 
 
-def test_an_archive_names_its_images(image: Path) -> None:
-    assert references(image) == [NAME]
+def test_an_archive_names_its_images_with_the_digests_that_the_node_will_have(image: Path, tmp_path: Path) -> None:
+    thin(image, [], tmp_path / "thin.tar")
+
+    [described] = json.loads(content_of(tmp_path / "thin.tar")["index.json"])["manifests"]
+    assert digests(image) == {NAME: described["digest"]}
+
+
+def test_the_same_name_with_other_content_is_another_image(image: Path, tmp_path: Path) -> None:
+    other = docker_archive(tmp_path / "other.tar", BASE, b"the app's new files")
+
+    assert digests(image).keys() == digests(other).keys()
+    assert digests(image) != digests(other)
+
+
+def test_a_short_name_is_stored_whole(tmp_path: Path) -> None:
+    image = docker_archive(tmp_path / "image.tar", BASE, tags=["my-service:1", "team/my-service"])
+
+    thin(image, [], tmp_path / "thin.tar")
+
+    wanted = ["docker.io/library/my-service:1", "docker.io/team/my-service:latest"]
+    manifests = json.loads(content_of(tmp_path / "thin.tar")["index.json"])["manifests"]
+    assert [one["annotations"]["io.containerd.image.name"] for one in manifests] == wanted
+    assert list(digests(image)) == wanted
+
+
+@pytest.mark.parametrize("tags", [None, []])
+def test_an_archive_that_names_no_image_is_refused_with_what_to_do(tmp_path: Path, tags: Sequence[str] | None) -> None:
+    image = docker_archive(tmp_path / "image.tar", BASE, tags=tags)
+
+    with pytest.raises(ClusterError, match=r"names no image .*docker save my-service:1"):
+        digests(image)
 
 
 def test_nothing_is_lost_where_the_node_has_nothing(image: Path, tmp_path: Path) -> None:
@@ -86,6 +118,7 @@ def test_an_archive_with_compressed_layers_is_left_as_it_is(tmp_path: Path) -> N
 
     assert not thin(image, [], tmp_path / "thin.tar")
     assert not (tmp_path / "thin.tar").exists()
+    assert digests(image) == {NAME: ""}
 
 
 @pytest.mark.parametrize(
@@ -102,10 +135,12 @@ def test_an_archive_that_does_not_hold_together_is_refused(tmp_path: Path, files
 
     with pytest.raises(ClusterError, match=word):
         thin(image, [], tmp_path / "thin.tar")
+    with pytest.raises(ClusterError, match=word):
+        digests(image)
 
 
 def test_a_file_that_is_no_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "image.tar").write_text("no archive")
 
     with pytest.raises(ClusterError, match="cannot be read"):
-        references(tmp_path / "image.tar")
+        digests(tmp_path / "image.tar")
