@@ -20,7 +20,7 @@ from harness.records import Records as AnyRecords
 from harness.records import said_in
 from harness.report.results import Results, versions, write_report
 from harness.run import Run
-from harness.settings import OPTIONS, PYTEST_KIND_OPTIONS, Settings, add_options, gather
+from harness.settings import OPTIONS, PYTEST_KIND_OPTIONS, Settings, add_options, from_ini, gather
 from harness.timeline import Phase
 
 if TYPE_CHECKING:  # pytest loads this file in every run: the Kubernetes client only where a cluster is used
@@ -85,13 +85,14 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         settings = gather(
             {option.field: config.getoption(option.field, None) for option in OPTIONS},
-            ini={option.ini: config.getini(option.ini) for option in OPTIONS},
+            ini=from_ini(_written(config, (option.ini for option in OPTIONS)), _ini_folder(config)),
             run_id=worker["harness_run_id"] if worker else None,
+            default_artifacts=config.rootpath / "artifacts",
         )
         settings.provider  # noqa: B018 -- raises NotBuiltYet for one that is not there
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
-    settings = settings.model_copy(update={"artifacts": config.rootpath / settings.artifacts})
+    settings = settings.model_copy(update={"artifacts": settings.artifacts.absolute()})
     be_patient(settings.patience)
     config.stash[SETTINGS] = settings
     config.stash[RUN] = Run(settings)
@@ -112,14 +113,33 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.dist = "loadgroup"
 
 
+def _written(config: pytest.Config, keys: Iterable[str]) -> dict[str, object]:
+    """What stands in the ini file or behind ``-o``, of whatever type.
+
+    ``getini`` raises TypeError for a value of a type of TOML's own that is not the one registered, and what an option
+    may be (``harness_cluster_name = 101``) is ours to say, as for the commands.
+    """
+    written = config._inicfg  # noqa: SLF001 -- pytest's own name for it warns
+    return {key: written[key].value for key in keys if key in written}
+
+
+def _ini_folder(config: pytest.Config) -> Path:
+    """Where paths of the ini file are seen from, as pytest sees its own."""
+    return config.inipath.parent if config.inipath else config.invocation_params.dir
+
+
 def _bound_every_test(config: pytest.Config, patience: float) -> None:
     """Give pytest-timeout a default where none is set, as a wheel's user has no pyproject.toml of ours; be patient."""
     if not config.pluginmanager.hasplugin("timeout"):
         return
     given = config.getoption("timeout", None)
     if given is None:
-        given = os.environ.get("PYTEST_TIMEOUT") or config.getini("timeout") or TIMEOUT_SECONDS
-    config.option.timeout = float(given) * patience
+        written = _written(config, ["timeout"]).get("timeout", "")
+        given = os.environ.get("PYTEST_TIMEOUT") or (TIMEOUT_SECONDS if written == "" else written)
+    try:
+        config.option.timeout = float(given) * patience
+    except (TypeError, ValueError):
+        raise pytest.UsageError(f"the timeout of a test is not a number of seconds: {given!r}") from None
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

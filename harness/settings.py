@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, cast, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -188,6 +188,7 @@ class Option:
     field: str
     help: str
     is_flag: bool
+    is_path: bool
     repeatable: bool
     choices: tuple[str, ...]
 
@@ -214,6 +215,10 @@ class Option:
         return "{" + ",".join(self.choices) + "}" if self.choices else self.field.rsplit("_", 1)[-1].upper()
 
 
+def _has_path(annotation: object) -> bool:
+    return annotation is Path or any(map(_has_path, get_args(annotation)))
+
+
 def _option(field: str) -> Option:
     info = Options.model_fields[field]
     choices = get_args(info.annotation) if get_origin(info.annotation) is Literal else ()
@@ -221,6 +226,7 @@ def _option(field: str) -> Option:
         field=field,
         help=info.description or "",
         is_flag=info.annotation is bool,
+        is_path=_has_path(info.annotation),
         repeatable=get_origin(info.annotation) is tuple,
         choices=choices,
     )
@@ -252,6 +258,31 @@ def add_options(add: Callable[..., Any], *, without: frozenset[str] = frozenset(
             )
 
 
+def from_ini(found: Mapping[str, object], folder: Path) -> dict[str, object]:
+    """What stands in the ini file of a folder as ``gather`` takes it: values as text, paths as seen from that folder.
+
+    TOML has types of its own. What no option could be, such as a table, is left for ``gather`` to refuse.
+    """
+    options = ((option, found[option.ini]) for option in OPTIONS if option.ini in found)
+    return {option.ini: _seen_from(folder, option, _as_text(option, value)) for option, value in options}
+
+
+def _as_text(option: Option, value: object) -> object:
+    """A TOML value as the text that an ini file would have. Dates are text, too: a name may look like one."""
+    if isinstance(value, list) and option.repeatable and not any(isinstance(one, list | dict) for one in value):
+        return ",".join(str(one) for one in value)
+    if value is None or isinstance(value, list | dict):
+        return value
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _seen_from(folder: Path, option: Option, value: object) -> object:
+    """A path of an ini file, which is not to depend on where pytest was started below its folder."""
+    if not (option.is_path and isinstance(value, str) and value) or folder == Path.cwd():
+        return value
+    return str(folder / value)
+
+
 def new_run_id() -> str:
     """A fresh run id: ``r`` and eight hexadecimal digits. Without the letter one in forty would look like a number."""
     return f"r{secrets.token_hex(4)}"
@@ -267,7 +298,9 @@ def _unset(option: Option, value: object) -> bool:
 
 
 def _split_repeated(option: Option, value: object) -> object:
-    return ",".join(value) if option.repeatable and isinstance(value, list) else value
+    """Several values as one text, as the command line and ini files in TOML give them; what is no text stays."""
+    several = option.repeatable and isinstance(value, list) and all(isinstance(one, str) for one in value)
+    return ",".join(cast("list[str]", value)) if several else value
 
 
 def gather(
@@ -277,10 +310,12 @@ def gather(
     *,
     run_id: str | None = None,
     default_name: str | None = None,
+    default_artifacts: Path | None = None,
 ) -> Settings:
     """The settings, by precedence, from values by field name (command line), variable name and ini key.
 
-    ``run_id`` is another process's, for an xdist worker; ``default_name`` the cluster's name where none is set.
+    ``ini`` is as ``from_ini`` gives it. ``run_id`` is another process's, for an xdist worker; ``default_name`` the
+    cluster's name where none is set, ``default_artifacts`` the artifacts folder.
     Raises SettingsError that names each wrong value, where it came from and what is allowed.
     """
     environment = os.environ if environment is None else environment
@@ -297,6 +332,8 @@ def gather(
                 values[option.field] = _split_repeated(option, value)
                 origin[option.field] = source
                 break
+    if default_artifacts is not None:
+        values.setdefault("artifacts", default_artifacts)
     run = run_id or environment.get("HARNESS_RUN_ID") or new_run_id()
     if not _RUN_ID.fullmatch(run):
         raise SettingsError(f"environment variable HARNESS_RUN_ID: {run!r} is not allowed: {_RUN_ID_RULE}")
@@ -320,6 +357,12 @@ _RULES = {
     "int_parsing": "must be a whole number",
     "float_parsing": "must be a number",
     "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "string_type": "must be text",
+    "path_type": "must be a path",
+    "tuple_type": "must be a list of texts",
 }
 """What is allowed, by Pydantic's name for the error; our own rules speak for themselves."""
 

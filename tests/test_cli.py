@@ -242,6 +242,7 @@ def test_an_age_is_shown_in_its_largest_unit(seconds: float, shown: str) -> None
     [
         ("pytest.ini", "[pytest]\nharness_cluster_name = here\n"),
         ("pyproject.toml", "[tool.pytest.ini_options]\nharness_cluster_name = 'here'\n"),
+        ("pyproject.toml", "[tool.pytest]\nharness_cluster_name = 'here'\n"),
         ("pytest.toml", "[pytest]\nharness_cluster_name = 'here'\n"),
         ("tox.ini", "[tox]\n[pytest]\nharness_cluster_name = here\naddopts = -q\n"),
         ("setup.cfg", "[tool:pytest]\nharness_cluster_name = here\n"),
@@ -252,6 +253,22 @@ def test_commands_read_the_ini_file_that_pytest_would(tmp_path: Path, file: str,
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)
     assert ini_values(below) == {"harness_cluster_name": "here"}
+
+
+@pytest.mark.parametrize("name", ["pytest.ini", ".pytest.ini", "pytest.toml"])
+def test_commands_look_no_further_up_than_pytest_does(tmp_path: Path, name: str) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\nharness_cluster_name = above\n")
+    below = tmp_path / "below"
+    below.mkdir()
+    (below / name).touch()
+    assert ini_values(below) == {}
+
+
+def test_commands_take_a_path_of_the_ini_file_from_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.pytest]\nharness_manifests = 'deploy'\n")
+    below = tmp_path / "below"
+    below.mkdir()
+    assert ini_values(below) == {"harness_manifests": str(tmp_path / "deploy")}
 
 
 def test_the_doctor_names_the_fix_and_fails_for_what_is_required(capsys: pytest.CaptureFixture[str]) -> None:

@@ -213,6 +213,83 @@ def test_a_table_that_would_be_held_against_nothing_is_a_wrong_option(run: pytes
     assert log(run) == []
 
 
+NATIVE = """
+[tool.pytest]
+harness_keep_cluster = true
+harness_cluster_name = 101
+harness_patience = 2
+harness_chaos_duration = 2.5
+harness_allow_context = ["a", "b"]
+timeout = 20
+"""
+
+
+def test_options_in_pytest_s_native_toml_table_have_their_own_types(run: pytest.Pytester) -> None:
+    (run.path / "tox.ini").unlink()
+    write(run, "pyproject.toml", NATIVE)
+    run.makepyfile(
+        """
+        def test_it(settings, pytestconfig):
+            assert settings.keep_cluster
+            assert (settings.name, settings.patience, settings.chaos_duration) == ("101", 2, 2.5)
+            assert settings.allow_context == ("a", "b")
+            assert pytestconfig.option.timeout == 40
+        """
+    )
+    run.runpytest_subprocess().assert_outcomes(passed=1)
+    run.runpytest_subprocess("--help").stdout.fnmatch_lines(["*harness_keep_cluster*"])
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("harness_patience = [1]", "ERROR: ini key harness_patience: [[]1] is not allowed: must be a number"),
+        ("timeout = [1]", "ERROR: the timeout of a test is not a number of seconds: [[]1]"),
+    ],
+)
+def test_a_value_of_a_wrong_type_in_it_is_a_usage_error(run: pytest.Pytester, line: str, said: str) -> None:
+    (run.path / "tox.ini").unlink()
+    write(run, "pyproject.toml", f"[tool.pytest]\n{line}\n")
+    result = run.runpytest_subprocess()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([said])
+
+
+SHOWS_PATHS = """
+def test_it(settings):
+    assert (settings.manifests / "policy.yaml").read_text().endswith("# ours")
+    assert str(settings.artifacts).endswith(ARTIFACTS)
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["alone", "workers"])
+def test_a_path_of_the_ini_file_is_seen_from_there_and_others_from_where_one_is(
+    run: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: tuple[str, ...]
+) -> None:
+    run.makeini("[pytest]\nharness_manifests = deploy\nharness_artifacts = out\n")
+    write(run, "deploy/policy.yaml", f"{POLICY}# ours")
+    write(run, "sub/given/policy.yaml", f"{POLICY}# ours")
+    write(run, "sub/test_it.py", SHOWS_PATHS.replace("ARTIFACTS", repr(f"{run.path}/out")))
+    monkeypatch.chdir(run.path / "sub")
+    options = ("-k", "test_it.py", *workers)
+    assert run.runpytest_subprocess(*options).ret == pytest.ExitCode.OK
+    assert (run.path / "out" / "report.json").exists()
+
+    write(run, "sub/test_it.py", SHOWS_PATHS.replace("ARTIFACTS", repr(f"{run.path}/sub/here")))
+    (run.path / "deploy" / "policy.yaml").unlink()
+    assert run.runpytest_subprocess(*options, "--manifests=given", "--artifacts=here").ret == pytest.ExitCode.OK
+    assert (run.path / "sub" / "here" / "report.json").exists()
+
+
+def test_artifacts_are_at_the_root_where_nothing_says_otherwise(
+    run: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(run, "sub/test_it.py", "def test_it(): pass")
+    monkeypatch.chdir(run.path / "sub")
+    run.runpytest_subprocess().assert_outcomes(passed=1)
+    assert (run.path / "artifacts" / "report.json").exists()
+
+
 def test_an_error_in_a_proof_of_the_users_own_is_told_in_words_and_in_a_test_of_theirs_with_its_place(
     run: pytest.Pytester,
 ) -> None:

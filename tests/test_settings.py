@@ -1,13 +1,16 @@
 """Options: where they come from, which source wins, and what is said about a wrong one."""
 
 import argparse
+import re
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.errors import NotBuiltYet, SettingsError
-from harness.settings import OPTIONS, PYTEST_KIND_OPTIONS, Settings, add_options, gather
+from harness.settings import OPTIONS, PYTEST_KIND_OPTIONS, Settings, add_options, from_ini, gather
 
 
 def settings(
@@ -136,6 +139,91 @@ def test_a_list_is_given_by_repeating_or_with_commas() -> None:
 
     assert settings(given).allow_context == ("a", "b")
     assert settings({}, {"HARNESS_ALLOW_CONTEXT": "a, b"}).allow_context == ("a", "b")
+
+
+NATIVE = """
+harness_keep_cluster = true
+harness_access_live = false
+harness_cluster_name = 101
+harness_chaos_seed = 7
+harness_chaos_duration = 2.5
+harness_patience = 2
+harness_allow_context = ["a", "b", 3]
+harness_minikube_addons = []
+harness_cluster_context = 2026-11-30
+timeout = 5
+"""
+
+
+def test_values_of_toml_s_own_types_are_those_that_their_text_would_be() -> None:
+    found = from_ini(tomllib.loads(NATIVE), Path("/project"))
+
+    assert set(found) == {f"harness_{word}" for word in re.findall(r"harness_(\w+)", NATIVE)}
+    read = settings({}, {}, found)
+    assert (read.keep_cluster, read.access_live) == (True, False)
+    assert (read.cluster_name, read.chaos_seed, read.chaos_duration, read.patience) == ("101", 7, 2.5, 2)
+    assert (read.allow_context, read.minikube_addons) == (("a", "b", "3"), ())
+    assert read.cluster_context == "2026-11-30"
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("chaos_seed = true", "harness_chaos_seed: 'true' is not allowed: must be a whole number"),
+        ("chaos_seed = 1.5", "harness_chaos_seed: '1.5' is not allowed: must be a whole number"),
+        ("chaos_seed = [1]", "harness_chaos_seed: [1] is not allowed: must be a whole number"),
+        ("patience = {a = 1}", "harness_patience: {'a': 1} is not allowed: must be a number"),
+        ("patience = inf", "harness_patience: 'inf' is not allowed: must be a number"),
+        ("keep_cluster = 7", "harness_keep_cluster: '7' is not allowed: must be true or false"),
+        ("keep_cluster = [true]", "harness_keep_cluster: [True] is not allowed: must be true or false"),
+        ("cluster = ['kind']", "harness_cluster: ['kind'] is not allowed: must be one of auto"),
+        ("kind_image = ['a', 'b']", "harness_kind_image: ['a', 'b'] is not allowed: must be text"),
+        ("manifests = ['a']", "harness_manifests: ['a'] is not allowed: must be a path"),
+        ("artifacts = {a = 1}", "harness_artifacts: {'a': 1} is not allowed: must be a path"),
+        ("allow_context = [['a']]", "harness_allow_context: [['a']] is not allowed: must be text"),
+        ("allow_context = {a = 1}", "harness_allow_context: {'a': 1} is not allowed: must be a list of texts"),
+    ],
+)
+def test_a_value_of_a_type_that_the_option_cannot_have_is_refused_in_words(written: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(said)):
+        settings({}, {}, from_ini(tomllib.loads(f"harness_{written}"), Path("/project")))
+
+
+PATHS = (
+    *("artifacts", "manifests", "isolation_expectations", "access_expectations", "chaos_plan", "chaos_engine"),
+    *("litmus_python", "kubeconfig", "kind_bin", "kind_kubectl_bin"),
+)
+
+
+def test_the_options_that_are_paths() -> None:
+    assert {option.field for option in OPTIONS if option.is_path} == set(PATHS)
+
+
+@pytest.mark.parametrize("field", PATHS)
+def test_a_path_of_the_ini_file_is_seen_from_there_and_others_from_where_one_is(
+    field: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    below = tmp_path / "below"
+    below.mkdir()
+    (tmp_path / "there").touch()
+    (below / "there").touch()
+    monkeypatch.chdir(below)
+    with_it = {
+        "isolation_expectations": {"manifests": "/"},
+        "litmus_python": {"chaos_runner": "litmus-python", "chaos_engine": "/"},
+    }
+    needed: dict[str, object] = dict(with_it.get(field, {}))
+
+    def read(**sources: object) -> Path:
+        given: Any = {"command_line": needed, **sources}
+        found: Path = getattr(settings(**given), field)
+        return found.absolute()
+
+    key, variable = f"harness_{field}", f"HARNESS_{field.upper()}"
+    assert read(ini=from_ini({key: "there"}, tmp_path)) == tmp_path / "there"
+    assert read(ini=from_ini({key: str(below / "there")}, tmp_path)) == below / "there"
+    assert read(environment={variable: "there"}) == below / "there"
+    assert read(command_line={**needed, field: "there"}) == below / "there"
 
 
 def test_pytest_kinds_options_can_be_left_to_it() -> None:
