@@ -50,6 +50,11 @@ PROMISES = ("promise", "isolation", "access", "chaos")
 
 CONFORMANCE = "conformance: whether the network plugin does as Kubernetes says; what the case needs is proved without"
 FULL = "full: too long for every run; only with -m '… and full', as nox -s full does"
+OTHERS = {
+    "xdist": "xdist_group(name): has no effect without pytest-xdist",
+    "timeout": "timeout(seconds): has no effect without pytest-timeout",
+}
+"""Markers of other plugins that proofs carry: with ``-p no:xdist`` they mean nothing, and are no mistake."""
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
 
 TIMEOUT_SECONDS = 300.0
@@ -81,6 +86,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{marker}: {meaning}")
     for line in (PROMISE, CONFORMANCE, FULL):
         config.addinivalue_line("markers", line)
+    for plugin, line in OTHERS.items():
+        if not config.pluginmanager.hasplugin(plugin):
+            config.addinivalue_line("markers", line)
     worker: dict[str, Any] | None = getattr(config, "workerinput", None)
     try:
         settings = gather(
@@ -107,7 +115,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.loadgroup = worker["harness_loadgroup"]
         return
     config.pluginmanager.register(Recorder(config), "harness-recorder")
-    if not config.option.xmlpath:
+    if config.pluginmanager.hasplugin("junitxml") and not config.option.xmlpath:
         config.option.xmlpath = str(settings.artifacts / "junit.xml")
     if config.getoption("dist", "no") == "load":
         config.option.dist = "loadgroup"
@@ -314,7 +322,7 @@ def pytest_runtest_makereport(
 
 def _cut(item: pytest.Item, error: pytest.ExceptionInfo[BaseException]) -> None:
     """Show where a test met an error of ours, and not how we came to it, which its words say: but by --full-trace."""
-    if item.config.option.fulltrace:
+    if item.config.getoption("fulltrace", default=False):
         return
     before = None
     for entry in error.traceback:

@@ -255,6 +255,31 @@ def test_a_value_of_a_wrong_type_in_it_is_a_usage_error(run: pytest.Pytester, li
     result.stderr.fnmatch_lines([said])
 
 
+ALL_SORTS = """
+import pytest
+from harness.errors import ClusterError
+
+@pytest.mark.xdist_group("one")
+@pytest.mark.timeout(200)
+def test_passes(cluster): pass
+
+def test_fails(cluster): raise ClusterError("on purpose")
+
+@pytest.mark.skip
+def test_skips(): pass
+"""
+
+
+@pytest.mark.parametrize("name", ["junitxml", "terminal", "cacheprovider", "xdist", "timeout", "capture", "logging"])
+def test_each_plugin_of_pytest_that_the_harness_speaks_to_can_be_switched_off(run: pytest.Pytester, name: str) -> None:
+    run.makepyfile(ALL_SORTS)
+    result = run.runpytest_subprocess("-p", f"no:{name}", "--patience=2")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED, result.stderr.str()
+    assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
+    assert report(run)["totals"] == {"passed": 1, "failed": 1, "skipped": 1}
+    assert (run.path / "artifacts" / "junit.xml").exists() == (name != "junitxml")
+
+
 SHOWS_PATHS = """
 def test_it(settings):
     assert (settings.manifests / "policy.yaml").read_text().endswith("# ours")
