@@ -18,7 +18,7 @@ from harness.proofs import HERE as PROOFS
 from harness.proofs import check, own_proofs
 from harness.records import Records as AnyRecords
 from harness.records import said_in
-from harness.report.results import Results, versions, write_report
+from harness.report.results import Results, require_writable, versions, write_report
 from harness.run import Run
 from harness.settings import OPTIONS, PYTEST_KIND_OPTIONS, Settings, add_options, from_ini, gather
 from harness.timeline import Phase
@@ -108,6 +108,7 @@ def pytest_configure(config: pytest.Config) -> None:
     _bound_every_test(config, settings.patience)
     if worker is None:
         try:
+            require_writable(settings.artifacts, ("report.json", *(["junit.xml"] if _writes_junit(config) else [])))
             check(settings)
         except HarnessError as error:
             raise pytest.UsageError(str(error)) from None
@@ -115,10 +116,15 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.loadgroup = worker["harness_loadgroup"]
         return
     config.pluginmanager.register(Recorder(config), "harness-recorder")
-    if config.pluginmanager.hasplugin("junitxml") and not config.option.xmlpath:
+    if _writes_junit(config):
         config.option.xmlpath = str(settings.artifacts / "junit.xml")
     if config.getoption("dist", "no") == "load":
         config.option.dist = "loadgroup"
+
+
+def _writes_junit(config: pytest.Config) -> bool:
+    """Whether junit.xml is ours to place."""
+    return config.pluginmanager.hasplugin("junitxml") and not config.option.xmlpath
 
 
 def _written(config: pytest.Config, keys: Iterable[str]) -> dict[str, object]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.errors import HarnessError, SettingsError
 from harness.inifile import ini_values
 from harness.mutation import Score, details, record
-from harness.report.results import write_whole
+from harness.report.results import require_writable, write_whole
 from harness.settings import OPTIONS, Settings, add_options, gather
 
 CHECKOUT = Path(__file__).parents[1]
@@ -18,7 +18,9 @@ def settings_of(program: str, arguments: Sequence[str], used: frozenset[str]) ->
     """The settings of a program that knows only the options ``used``, from its command line. Raises SettingsError."""
     parser = argparse.ArgumentParser(prog=program, allow_abbrev=False)
     add_options(parser.add_argument, without=frozenset(option.field for option in OPTIONS) - used)
-    return gather(vars(parser.parse_args(list(arguments))), ini=ini_values())
+    settings = gather(vars(parser.parse_args(list(arguments))), ini=ini_values())
+    require_writable(settings.artifacts.absolute(), ())
+    return settings
 
 
 def inputs(settings: Settings, proof: str, what: str) -> tuple[Path, Path]:

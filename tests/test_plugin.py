@@ -280,6 +280,32 @@ def test_each_plugin_of_pytest_that_the_harness_speaks_to_can_be_switched_off(ru
     assert (run.path / "artifacts" / "junit.xml").exists() == (name != "junitxml")
 
 
+@pytest.mark.parametrize(
+    ("source", "folder"),
+    [("", "artifacts"), ("option", "out"), ("option", "out/below"), ("variable", "out/below"), ("ini", "out/below")],
+)
+def test_an_artifacts_folder_that_cannot_be_made_is_told_before_anything_runs(
+    run: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, source: str, folder: str
+) -> None:
+    write(run, folder.removesuffix("/below"), "")
+    run.makepyfile("import pathlib\ndef test_it(cluster): pathlib.Path('ran').touch()")
+    options = [f"--artifacts={folder}"] if source == "option" else []
+    if source == "variable":
+        monkeypatch.setenv("HARNESS_ARTIFACTS", folder)
+    if source == "ini":
+        run.makeini(f"[pytest]\nharness_artifacts = {folder}\n")
+
+    result = run.runpytest_subprocess(*options)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        [f"ERROR: the artifacts folder {run.path}/{folder} cannot be written: * is no folder; *"]
+    )
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+    assert not (run.path / "ran").exists()
+    assert log(run) == []
+
+
 SHOWS_PATHS = """
 def test_it(settings):
     assert (settings.manifests / "policy.yaml").read_text().endswith("# ours")

@@ -12,7 +12,7 @@ from harness.bench.measurements import BY_NAME, MEASUREMENTS
 from harness.errors import HarnessError, UsageError
 from harness.inifile import ini_values
 from harness.kube.kubectl import child_environment
-from harness.report.results import write_whole
+from harness.report.results import require_writable, write_whole
 from harness.settings import gather
 from harness.timeline import Timeline
 
@@ -37,6 +37,7 @@ def main(names: Sequence[str]) -> int:
     if unknown:
         raise UsageError(f"there is no measurement {unknown[0]!r}: choose from {', '.join(BY_NAME)}")
     settings = gather({}, ini=ini_values())
+    require_writable(settings.artifacts.absolute(), ["bench.json"])
     timeline = Timeline()
     file = settings.artifacts / "bench.json"
     before = figures.parse(file.read_text(encoding="utf-8"), str(file)) if file.exists() else []

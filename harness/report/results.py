@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import pytest
 
+from harness.errors import SettingsError
 from harness.timeline import Phase
 
 LEFT = "the end of the run"
@@ -98,6 +99,42 @@ def versions(packages: Iterable[str] = ("k8s-harness", "pytest", "pytest-xdist",
         except PackageNotFoundError:
             continue
     return found
+
+
+def require_writable(folder: Path, files: Iterable[str] = ("report.json",)) -> None:
+    """Raise SettingsError where the artifacts folder, or one of the files in it, could not be written in the end.
+
+    Makes nothing: where there is no folder yet, the nearest one above it must take it in.
+    """
+    try:
+        there = next(one for one in (folder, *folder.parents) if _is_there(one))
+        if not there.is_dir():
+            raise _unwritable(folder, f"{there} is no folder")
+        with tempfile.TemporaryFile(dir=there):
+            pass  # root may do what the modes forbid, and not what the file system does: only trying tells
+        if wrong := next((folder / name for name in files if (folder / name).is_dir()), None):
+            raise _unwritable(folder, f"{wrong} is a folder, and a file of that name is to be written")
+        if _is_there(folder / "runs") and not (folder / "runs").is_dir():
+            raise _unwritable(folder, f"{folder / 'runs'} is no folder")
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise _unwritable(folder, reason) from None
+
+
+def _is_there(path: Path) -> bool:
+    """Whether anything has that name, also a link to nothing. Raises OSError and ValueError for an impossible one."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def _unwritable(folder: Path, reason: str) -> SettingsError:
+    return SettingsError(
+        f"the artifacts folder {folder} cannot be written: {reason}; put that right, or give another folder "
+        "with --artifacts, HARNESS_ARTIFACTS or ini key harness_artifacts"
+    )
 
 
 def write_report(
