@@ -16,6 +16,7 @@ from harness.clusters.provider import Cluster
 from harness.errors import UsageError
 from harness.images.catalogue import CASE, case_images, prober_image
 from harness.kube.deploy import deploy, destroy
+from harness.kube.manifests import KUSTOMIZATIONS, kustomization_of
 from harness.kube.psql import Psql
 from harness.kube.rollout import OnHint, unheeded, wait_for_rollout
 from harness.kube.wait import patient
@@ -161,9 +162,9 @@ def manifests_folder(settings: Settings) -> Path:
     """Where the case's manifests are. Raises UsageError where there are none: a wheel does not carry them."""
     folder = settings.manifests or CHECKOUT / "manifests"
     for name in SERVICES:
-        if not (folder / name / "kustomization.yaml").is_file():
+        if kustomization_of(folder / name) is None:
             raise UsageError(
-                f"{folder / name / 'kustomization.yaml'} is missing: give the folder of the case's manifests "
+                f"{folder / name} holds no {' or '.join(KUSTOMIZATIONS)}: give the folder of the case's manifests "
                 "with --manifests, or run in a checkout"
             )
     return folder

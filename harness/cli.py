@@ -18,6 +18,7 @@ from rich.table import Table
 from harness import doctor
 from harness.clusters import pool
 from harness.clusters.lease import Lease
+from harness.clusters.pool import DEFAULT_NAME
 from harness.clusters.provider import Provider
 from harness.errors import HarnessError, UsageError
 from harness.inifile import ini_values
@@ -25,9 +26,6 @@ from harness.kube.kubectl import child_environment
 from harness.kube.wait import be_patient
 from harness.settings import OPTIONS, Settings, add_options, gather
 from harness.timeline import Timeline
-
-DEFAULT_NAME = "harness"
-"""The name of the cluster of commands where none is given; a run of pytest has one of its own."""
 
 WIDE = 400
 """The width of tables that are not shown on a terminal: no line is broken."""
@@ -124,8 +122,7 @@ def _with_default_name(settings: Settings) -> Settings:
     """Where no name is given: the one kept cluster if there is exactly one, else ``harness``."""
     if settings.cluster_name:
         return settings
-    kept = [folder.name for folder in settings.paths.clusters.glob("*/") if Lease(folder).kept]
-    return settings.with_cluster(kept[0] if len(kept) == 1 else DEFAULT_NAME)
+    return settings.with_cluster(pool.default_name(settings.paths))
 
 
 def build(settings: Settings, _options: argparse.Namespace) -> int:
@@ -144,17 +141,14 @@ def up(settings: Settings, _options: argparse.Namespace) -> int:
     timeline = Timeline()
     kept = settings.with_cluster(settings.name, keep=True)
     with pool.acquire(kept, timeline, _provider(settings)) as held:
-        _say(f"cluster {settings.name} is {'ready' if held.created else 'running'} and stays until `harness down`")
+        state = "ready" if held.created else "running"
+        _say(f"cluster {settings.name} is {state} and stays until `{pool.command(settings, 'down')}`")
         _say(f"  kubeconfig  {held.cluster.kubeconfig}")
         _say(f"  Ingress     {held.cluster.ingress_url}")
-        _say(f"  next        python -m harness{_name_flag(settings)} deploy")
-        _say(f"              python -m harness{_name_flag(settings)} kubectl get pods -A")
+        _say(f"  next        {pool.command(settings, 'deploy')}")
+        _say(f"              {pool.command(settings, 'kubectl get pods -A')}")
         _say(f"              pytest -m e2e --cluster-name={settings.name}")
     return OK
-
-
-def _name_flag(settings: Settings) -> str:
-    return "" if settings.name == DEFAULT_NAME else f" --cluster-name={settings.name}"
 
 
 def down(settings: Settings, options: argparse.Namespace) -> int:
@@ -272,7 +266,7 @@ def _heal_entry(settings: Settings, provider: Provider, entry: str) -> int:
     """For the cluster's supervisor, which must be able to end: so nothing is held."""
     cluster = provider.attach(settings.name)
     if cluster is None:
-        raise UsageError(f"there is no running cluster {settings.name}")
+        raise UsageError(f"there is no running cluster {settings.name}: `{pool.command(settings, 'up')}` creates one")
     from harness.chaos.healing import heal_entry  # noqa: PLC0415 -- as in deploy
 
     with closing(cluster):

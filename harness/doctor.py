@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from harness.clusters.pool import command
 from harness.paths import Paths, nearest_existing, unfitness
 from harness.settings import Settings
 
@@ -73,14 +74,14 @@ class Finding:
 
 def checks(settings: Settings) -> list[Check]:
     """All checks for a cluster of these settings: required ones first."""
-    paths = settings.paths
+    paths, up = settings.paths, command(settings, "up")
     programs = [
-        Check(f"program {name}", _program(name), f"apt-get install {package}; `harness up` does so as root")
+        Check(f"program {name}", _program(name), f"apt-get install {package}; `{up}` does so as root")
         for name, package in DEBIAN_PACKAGES.items()
     ]
     return [
         Check("Linux", linux, "run on Linux, or wait for --cluster=kind"),
-        Check("root", root, 'run as root: sudo -E env PATH="$PATH" python -m harness up'),
+        Check("root", root, 'run as root: sudo -E env PATH="$PATH" ' + up),
         Check("Python 3.11", python, "install Python 3.11 or newer"),
         *programs,
         Check(

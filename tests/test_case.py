@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from harness import case
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
+from harness.proofs import own_manifests
 from harness.settings import Settings, gather
 from harness.timeline import Timeline
 
@@ -70,3 +71,22 @@ def test_a_deployment_that_failed_is_tried_again(deployments: Deployments, tmp_p
     deployments.fails = False
     deploy(of_run(tmp_path, "1a2b3c4d"))
     assert deployments.count == 1
+
+
+@pytest.mark.parametrize("name", ["kustomization.yaml", "kustomization.yml", "Kustomization"])
+def test_a_version_of_the_case_may_have_any_name_that_kustomize_looks_for(tmp_path: Path, name: str) -> None:
+    for service in case.SERVICES:
+        (tmp_path / service).mkdir()
+        (tmp_path / service / name).touch()
+    settings = gather({"manifests": str(tmp_path)}, {"HOME": str(tmp_path)})
+
+    assert case.manifests_folder(settings) == tmp_path
+    assert own_manifests(settings) is None
+
+
+def test_a_folder_that_is_no_version_of_the_case_is_refused(tmp_path: Path) -> None:
+    settings = gather({"manifests": str(tmp_path)}, {"HOME": str(tmp_path)})
+
+    with pytest.raises(UsageError, match=r"payment-provider holds no kustomization\.yaml or .* with --manifests"):
+        case.manifests_folder(settings)
+    assert own_manifests(settings) == tmp_path

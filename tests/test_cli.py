@@ -69,6 +69,26 @@ def test_up_keeps_the_cluster_and_says_how_to_use_it(harness: Command, tmp_path:
     assert (folder / "kept").exists()
 
 
+def test_what_up_says_to_do_next_is_for_its_cluster(harness: Command) -> None:
+    said = harness("up", "--cluster-name=mine").stdout
+    for words in ("down", "deploy", "kubectl get pods -A"):
+        assert f"python -m harness --cluster-name=mine {words}" in said
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("deploy",), ("destroy",), ("heal",), ("heal", "--entry=a"), ("access", "export"), ("kubectl", "get", "pods")],
+)
+def test_a_hint_names_the_cluster_that_was_meant(harness: Command, command: tuple[str, ...]) -> None:
+    said = "error: there is no running cluster nope: `python -m harness --cluster-name=nope up` creates one\n"
+    assert harness("--cluster-name=nope", *command).stderr == said
+
+
+def test_a_hint_names_the_default_cluster_where_a_command_without_a_name_would_mean_another(harness: Command) -> None:
+    harness("up", "--cluster-name=mine")
+    assert "`python -m harness --cluster-name=harness up`" in harness("--cluster-name=harness", "deploy").stderr
+
+
 def test_up_again_finds_the_cluster(harness: Command, tmp_path: Path) -> None:
     harness("up")
     assert "cluster harness is running" in harness("up").stdout
@@ -294,6 +314,11 @@ def test_a_probe_that_cannot_read_counts_as_missing() -> None:
     [finding] = doctor.run([doctor.Check("one", unreadable, "fix")])
     assert not finding.ok
     assert "not-there" in finding.found
+
+
+def test_the_doctor_s_fixes_are_for_the_cluster_that_is_meant() -> None:
+    fixes = [check.fix for check in doctor.checks(gather({"cluster_name": "mine"}, {"HOME": "/nowhere"}))]
+    assert 'run as root: sudo -E env PATH="$PATH" python -m harness --cluster-name=mine up' in fixes
 
 
 def test_the_doctor_checks_what_the_embedded_cluster_needs() -> None:

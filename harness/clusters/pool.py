@@ -20,6 +20,9 @@ from harness.paths import Paths
 from harness.settings import Settings
 from harness.timeline import Timeline
 
+DEFAULT_NAME = "harness"
+"""The name of the cluster of commands where none is given; a run of pytest has one of its own."""
+
 LOCK_SECONDS = 2400.0
 """How long to wait for another process that creates or deletes the cluster: long enough for a first build."""
 
@@ -131,7 +134,7 @@ def join(settings: Settings, provider: Provider, *, beyond_exec: bool = False) -
     One that is being created is waited for, and so is the end of one that is being deleted. With ``beyond_exec`` a
     program that this process becomes in the block goes on holding it.
     """
-    none = UsageError(f"there is no running cluster {settings.name}: `python -m harness up` creates one")
+    none = UsageError(f"there is no running cluster {settings.name}: `{command(settings, 'up')}` creates one")
     if not settings.paths.cluster(settings.name).is_dir():
         raise none
     with ExitStack() as holding:
@@ -220,6 +223,18 @@ def leave(settings: Settings, timeline: Timeline, provider: Provider) -> bool:
             provider.delete(settings.name)
         timeline.record("cluster gone", time.monotonic() - began)
         return True
+
+
+def default_name(paths: Paths) -> str:
+    """The cluster that a command means without a name: the one kept cluster if there is exactly one."""
+    kept = [folder.name for folder in paths.clusters.glob("*/") if Lease(folder).kept]
+    return kept[0] if len(kept) == 1 else DEFAULT_NAME
+
+
+def command(settings: Settings, words: str) -> str:
+    """A command for the user to copy: it names the cluster, unless it would mean that one anyway."""
+    meant = settings.name == DEFAULT_NAME == default_name(settings.paths)
+    return f"python -m harness{'' if meant else f' --cluster-name={settings.name}'} {words}"
 
 
 def known(paths: Paths, provider: Provider) -> list[Known]:

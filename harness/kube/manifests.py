@@ -20,7 +20,8 @@ from harness.kube.sources import FieldPath, Source, read_file, read_text, subjec
 Render = Callable[[Path], str]
 """Renders the kustomization in a folder to YAML. Raises CommandError."""
 
-_KUSTOMIZATIONS: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+KUSTOMIZATIONS: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+"""The names that kustomize looks for."""
 _ORIGIN: Final = "config.kubernetes.io/origin"
 _SUFFIXES: Final = {".yaml", ".yml", ".json"}
 _LISTS_OF_FILES: Final = ("resources", "components")
@@ -56,7 +57,7 @@ def kustomize(kubectl: Kubectl) -> Render:
 
 def kustomization_of(folder: Path) -> Path | None:
     """The kustomization file that a folder holds, if any."""
-    return next((folder / name for name in _KUSTOMIZATIONS if (folder / name).is_file()), None)
+    return next((folder / name for name in KUSTOMIZATIONS if (folder / name).is_file()), None)
 
 
 def load(
@@ -104,7 +105,7 @@ def _plain(folder: Path) -> list[Source]:
 def _files(folder: Path) -> Iterator[Path]:
     for file in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-        if file.suffix in _SUFFIXES and file.is_file() and not hidden and file.name not in _KUSTOMIZATIONS:
+        if file.suffix in _SUFFIXES and file.is_file() and not hidden and file.name not in KUSTOMIZATIONS:
             yield file
 
 

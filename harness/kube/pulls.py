@@ -73,7 +73,8 @@ def not_pulled(one: Container, reason: str, message: str) -> Diagnosis:
         return one.says(
             "image not loaded",
             f"its image {one.image} is not on the node, and no registry has it",
-            "build the image and load it onto the node (`python -m harness deploy` does), or correct its tag",
+            "build the image and load it onto the node (`cluster.load_images`; for the case's own "
+            "`python -m harness --cluster-name=NAME deploy`), or correct its tag",
             final=True,
         )
     for rule in _PULL_RULES:

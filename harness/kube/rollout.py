@@ -4,7 +4,7 @@ What may yet heal is a hint, however long it lasts: it is shown while it is wait
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
@@ -39,10 +39,21 @@ _PATHS: Final[Mapping[str, str]] = {
     "DaemonSet": "/apis/apps/v1/namespaces/{namespace}/daemonsets/{name}",
     "Ingress": "/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses/{name}",
 }
+_SHORT: Final = {"Deployment": "deploy", "StatefulSet": "sts", "DaemonSet": "ds", "Ingress": "ing"}
 _AUTOSCALERS: Final = "/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers"
 KINDS: Final = frozenset(_PATHS)
 """The kinds that can be waited for. An Ingress is rolled out when each of its backends has a ready endpoint."""
 
+
+def _spellings() -> Iterator[tuple[str, str]]:
+    """Each name by which kubectl knows a kind, and the kind: ``deploy``, ``deployments.apps``, ``sts.v1.apps``."""
+    for kind, path in _PATHS.items():
+        _, _, group, version, _, _, plural, _ = path.split("/")
+        for name in (kind.lower(), plural, _SHORT[kind]):
+            yield from ((f"{name}{end}", kind) for end in ("", f".{group}", f".{version}.{group}"))
+
+
+_KIND_OF: Final = dict(_spellings())
 
 OnHint: TypeAlias = Callable[[Diagnosis], None]
 """Is told what is wrong and may yet heal, once for each cause, while it is waited for. What it raises ends the wait."""
@@ -62,12 +73,13 @@ class Workload:
 
     @classmethod
     def named(cls, text: str, namespace: str) -> "Workload":
-        """``deployment/invoice-app`` as a Workload. Raises UsageError for another kind."""
-        kind, _, name = text.partition("/")
-        kinds = {known.lower(): known for known in KINDS}
-        if kind.lower() not in kinds or not name:
-            raise UsageError(f"{text!r} cannot be waited for: give kind/name, where kind is {', '.join(sorted(kinds))}")
-        return cls(kinds[kind.lower()], namespace, name)
+        """``deployment/invoice-app`` as a Workload, the kind as kubectl knows it. Raises UsageError for another."""
+        spelled, _, name = text.partition("/")
+        kind = _KIND_OF.get(spelled.lower())
+        if kind is None or not name or "/" in name:
+            known = ", ".join(sorted(f"{one.lower()} ({_SHORT[one]})" for one in KINDS))
+            raise UsageError(f"{text!r} cannot be waited for: give kind/name, where kind is {known}")
+        return cls(kind, namespace, name)
 
     def __str__(self) -> str:
         return f"{self.kind.lower()}/{self.name}"

@@ -19,14 +19,16 @@ ACCESS = HERE / "access.py"
 CHAOS = HERE / "chaos.py"
 GROUP = "own"
 """The xdist group of all of them: one process has the namespaces of a user's manifests to itself."""
-CASE_MARK = Path("invoice-app") / "kustomization.yaml"
-"""What tells a version of the case from a user's own manifests."""
+CASE_MARK = "invoice-app"
+"""A folder with a kustomization of this name tells a version of the case from a user's own manifests."""
 
 
 def own_manifests(settings: Settings) -> Path | None:
     """The user's own manifests; None where ``--manifests`` is absent or another version of the case."""
+    from harness.kube.manifests import kustomization_of  # noqa: PLC0415 -- pytest loads this file in every run
+
     folder = settings.manifests
-    return folder if folder is not None and not (folder / CASE_MARK).is_file() else None
+    return folder if folder is not None and kustomization_of(folder / CASE_MARK) is None else None
 
 
 @dataclass(frozen=True)

@@ -301,7 +301,8 @@ def _use(settings: Settings, provider: FolderProvider, timeline: Timeline) -> No
 
 
 def test_joining_what_does_not_run_says_how_to_create_it(settings: Settings, provider: FolderProvider) -> None:
-    with pytest.raises(UsageError, match="there is no running cluster one: `python -m harness up` creates one"):
+    said = "there is no running cluster one: `python -m harness --cluster-name=one up` creates one"
+    with pytest.raises(UsageError, match=said):
         join(settings, provider).__enter__()
     assert not settings.paths.cluster("one").exists()
 

@@ -175,9 +175,25 @@ def test_a_workload_that_does_not_exist_is_not_waited_for(fake: FakeApi, reached
         wait(reached)
 
 
-def test_a_kind_that_cannot_be_waited_for_is_refused(reached: Reached) -> None:
-    with pytest.raises(UsageError, match="give kind/name, where kind is daemonset, deployment"):
-        wait_for_rollout(reached, "service/shop", "invoice", seconds=1)
+@pytest.mark.parametrize("text", ["service/shop", "deploy", "deploy/", "/shop", "deploy/shop/x", "deploy.core/shop"])
+def test_what_cannot_be_waited_for_is_refused(reached: Reached, text: str) -> None:
+    with pytest.raises(UsageError, match=r"give kind/name, where kind is daemonset \(ds\), deployment \(deploy\), "):
+        wait_for_rollout(reached, text, "invoice", seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("spelled", "kind"),
+    [
+        *((text, "Deployment") for text in ("deploy", "deployment", "Deployment", "deployments", "deployments.apps")),
+        *((text, "Deployment") for text in ("deploy.apps", "deployment.v1.apps", "Deployment.apps")),
+        *((text, "StatefulSet") for text in ("sts", "statefulset", "statefulsets", "statefulsets.apps", "sts.v1.apps")),
+        *((text, "DaemonSet") for text in ("ds", "daemonset", "daemonsets", "daemonset.apps")),
+        *((text, "Ingress") for text in ("ing", "ingress", "ingresses", "ingresses.networking.k8s.io")),
+        ("ing.v1.networking.k8s.io", "Ingress"),
+    ],
+)
+def test_a_kind_has_every_name_by_which_kubectl_knows_it(spelled: str, kind: str) -> None:
+    assert Workload.named(f"{spelled}/shop", "invoice") == Workload(kind, "invoice", "shop")
 
 
 def test_an_ingress_is_rolled_out_when_its_backends_have_endpoints(fake: FakeApi, reached: Reached) -> None:

@@ -189,7 +189,14 @@ def _collect(_cluster: Cluster, folder: Path) -> None:
 
 
 _module("harness.wiring", provider_of=_provider_of)
-_module("harness.case", deployed_case=_deployed_case, open_case=_deployed_case, SERVICES={"invoice-app": "invoice"})
+_module(
+    "harness.case",
+    deployed_case=_deployed_case,
+    open_case=_deployed_case,
+    manifests_folder=None,
+    Case=StandInCase,
+    SERVICES={"invoice-app": "invoice"},
+)
 _module("harness.chaoscase", Stage=StandInStage, Chaos=StandInChaos)
 _module("harness.images.catalogue", prober_image=lambda _timeline: _Image("prober:1", Path("/dev/null")))
 _module("harness.probing", pair_on=_pair_on)
