@@ -163,22 +163,42 @@ def _no_room(pod: _Pod, message: str) -> Iterator[Diagnosis]:
         )
 
 
-def requested(pod: JsonObject, resource: str) -> Decimal:
-    """How much a pod asks of a resource: the sum of its containers, or its largest init container if that is more.
+_OF_PODS = frozenset({"cpu", "memory"})
+"""What a pod as a whole can ask for, beside huge pages."""
 
-    (KEP-753's restartable init containers count as ordinary ones.)
+
+def requested(pod: JsonObject, resource: str) -> Decimal:
+    """How much of a resource the scheduler looks for: what the pod as a whole asks, else what its containers do.
+
+    (KEP-2837's requests of the pod take the place of theirs, and are for cores and memory only.) Its RuntimeClass's
+    overhead comes on top. As ``PodRequests`` of k8s.io/component-helpers/resource, after the API server's defaults.
     """
     spec = pod.get("spec", {})
+    whole = spec.get("resources") or {} if resource in _OF_PODS or resource.startswith("hugepages-") else {}
+    asked = (whole.get("requests") or {}).get(resource)
+    if asked is not None:
+        wanted = quantity(asked)
+    else:
+        wanted = _of_containers(spec, resource) or quantity((whole.get("limits") or {}).get(resource, 0))
+    return wanted + quantity((spec.get("overhead") or {}).get(resource, 0))
+
+
+def _of_containers(spec: JsonObject, resource: str) -> Decimal:
+    """The sum of a pod's containers, or what it takes while an init container runs if that is more.
+
+    (KEP-753's restartable init containers count as ordinary ones, and run beside the init containers after them.)
+    """
 
     def of(container: JsonObject) -> Decimal:
         resources = container.get("resources", {})
         return quantity(resources.get("requests", {}).get(resource, resources.get("limits", {}).get(resource, 0)))
 
-    inits = spec.get("initContainers", ())
-    sidecars = sum((of(one) for one in inits if one.get("restartPolicy") == "Always"), Decimal(0))
-    running = sum(map(of, spec.get("containers", ())), sidecars)
-    starting = max((of(one) for one in inits if one.get("restartPolicy") != "Always"), default=Decimal(0))
-    return max(running, starting)
+    sidecars = most = Decimal(0)
+    for one in spec.get("initContainers", ()):
+        most = max(most, sidecars + of(one))
+        if one.get("restartPolicy") == "Always":
+            sidecars += of(one)
+    return max(most, sum(map(of, spec.get("containers", ())), sidecars))
 
 
 def _largest(snapshot: Snapshot, resource: str) -> Decimal | None:

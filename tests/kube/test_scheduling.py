@@ -54,6 +54,36 @@ def test_a_pod_asks_for_the_sum_of_its_containers_or_its_largest_init_container(
 
     assert requested({"spec": spec}, "cpu") == Decimal("1.6")
     assert requested({"spec": {**spec, "initContainers": [asks("3")]}}, "cpu") == 3
+    assert requested({"spec": {**spec, "initContainers": [sidecar, asks("3")]}}, "cpu") == Decimal("3.1")
+
+
+@pytest.mark.parametrize(
+    ("resource", "whole", "asked"),
+    [
+        ("cpu", {"requests": {"cpu": "64"}}, "64"),
+        ("cpu", {"requests": {"cpu": "500m"}}, "0.5"),
+        ("cpu", {"requests": {"cpu": "0"}}, "0"),
+        ("cpu", {"requests": {"memory": "1Gi"}}, "2"),
+        ("cpu", {"limits": {"cpu": "64"}}, "2"),
+        ("cpu", None, "2"),
+        ("memory", {"limits": {"memory": "1Gi"}}, str(2**30)),
+        ("memory", {"requests": {"memory": "2Gi"}, "limits": {"memory": "4Gi"}}, str(2**31)),
+        ("hugepages-2Mi", {"requests": {"hugepages-2Mi": "4Mi"}}, str(2**22)),
+        ("nvidia.com/gpu", {"requests": {"nvidia.com/gpu": "8"}}, "1"),
+    ],
+)
+def test_what_a_pod_asks_as_a_whole_takes_the_place_of_what_its_containers_ask(
+    resource: str, whole: JsonObject | None, asked: str
+) -> None:
+    containers = [{"resources": {"requests": {"cpu": "2", "nvidia.com/gpu": "1"}}}, {}]
+
+    assert requested({"spec": {"containers": containers, "resources": whole}}, resource) == Decimal(asked)
+
+
+def test_the_overhead_of_a_runtime_class_comes_on_top() -> None:
+    spec = {"containers": [{}], "resources": {"requests": {"cpu": "2"}}, "overhead": {"cpu": "250m"}}
+
+    assert requested({"spec": spec}, "cpu") == Decimal("2.25")
 
 
 def test_what_no_node_could_ever_hold_is_final() -> None:
@@ -66,6 +96,15 @@ def test_what_no_node_could_ever_hold_is_final() -> None:
 
     assert "it asks for 1000 of cpu, and the largest node has 2 in all" in found.cause
     assert "requests.cpu" in found.fix
+    assert found.final
+
+
+def test_what_a_pod_as_a_whole_asks_in_vain_is_final_too() -> None:
+    body = unschedulable("0/1 nodes are available: 1 Insufficient cpu.")
+    body["spec"]["resources"] = {"requests": {"cpu": 64}}
+    found = only(diagnose(snapshot(body, nodes=NODES)))
+
+    assert "it asks for 64 of cpu, and the largest node has 2 in all" in found.cause
     assert found.final
 
 
