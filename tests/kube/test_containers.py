@@ -116,7 +116,7 @@ def test_a_back_off_that_says_nothing_is_explained_by_the_event_before_it() -> N
     [
         ("ErrImageNeverPull", "shop:1", "imagePullPolicy: Never forbids", "load the image"),
         ("InvalidImageName", "Shop 1", "`Shop 1` is not a valid image name", "registry/name:tag"),
-        ("ErrImagePull", "harness.dev/shop:1", "no registry has it", "python -m harness deploy"),
+        ("ErrImagePull", "harness.dev/shop:1", "no registry has it", "python -m harness --cluster-name=NAME deploy"),
     ],
 )
 def test_an_image_that_only_the_user_can_bring_is_final(reason: str, image: str, cause: str, fix: str) -> None:
