@@ -304,7 +304,9 @@ def _amount(have: int, need: int) -> str:
 def _output(command: Sequence[str]) -> str:
     """What a program prints. Raises Missing with its last line if it fails or cannot be run."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=PROBE_SECONDS, check=False
+        )
     except FileNotFoundError:
         raise Missing(f"{command[0]} is not there") from None
     except subprocess.TimeoutExpired:

@@ -27,7 +27,14 @@ def machine() -> figures.Machine:
 
 
 def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True, env=child_environment())
+    done = subprocess.run(
+        ["git", *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=True,
+        env=child_environment(),
+    )
     return done.stdout.strip()
 
 

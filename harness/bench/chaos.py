@@ -128,7 +128,7 @@ def _kill(scene: Scene, pod: JsonObject) -> tuple[float, float]:
 def _is_dead(process: int) -> bool:
     """Whether a process has ended. Process 1 of a PID namespace does so after all others (pid_namespaces(7))."""
     try:
-        stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
+        stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return True
     return stat.rpartition(")")[2].split()[0] in ("Z", "X")

@@ -163,7 +163,7 @@ def timed(command: Sequence[str], environment: Mapping[str, str], limit: float =
             stdin=subprocess.DEVNULL,
             stdout=printed,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             errors="replace",
         ) as process,
     ):

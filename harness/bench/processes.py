@@ -26,7 +26,11 @@ def processes(proc: Path = PROC) -> dict[int, Process]:
     found = {}
     for folder in proc.glob("[0-9]*"):
         try:
-            lines = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines() if ":" in line)
+            lines = dict(
+                line.split(":", 1)
+                for line in (folder / "status").read_text(errors="replace").splitlines()
+                if ":" in line
+            )
         except (FileNotFoundError, ProcessLookupError):
             continue
         pid = int(folder.name)
@@ -53,7 +57,7 @@ def resident_mb(pids: Iterable[int], proc: Path = PROC) -> float:
     total = 0
     for pid in pids:
         try:
-            text = (proc / str(pid) / "smaps_rollup").read_text()
+            text = (proc / str(pid) / "smaps_rollup").read_text(errors="replace")
         except (FileNotFoundError, ProcessLookupError):
             continue
         total += next((int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")), 0)
@@ -69,7 +73,8 @@ def run_program(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         timeout=seconds,
         check=False,
         env={**child_environment(), **environment},

@@ -51,7 +51,8 @@ def make_debian(base: DebianBase, archive: Path, reference: str) -> None:
         done = subprocess.run(
             command,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
             timeout=patient(SECONDS),
             env=environment,

@@ -48,7 +48,13 @@ def _download(requirements: Path, folder: Path) -> None:
         *("--dest", str(folder), "--requirement", str(requirements)),
     ]
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=patient(SECONDS), env=child_environment()
+        command,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+        timeout=patient(SECONDS),
+        env=child_environment(),
     )
     if done.returncode:
         raise BuildError(f"the wheels of {requirements} could not be fetched:\n{done.stderr.strip()[-2000:]}")

@@ -377,4 +377,4 @@ def _said(program: ExecStream) -> str:
         if not piece:
             raise ProbeError(f"the program in {program.where} says nothing: {program.last_words() or 'it is silent'}")
         line += piece
-    return line.decode()
+    return line.decode(errors="replace")

@@ -38,7 +38,7 @@ class Kubectl:
         return [str(self.binary), "--kubeconfig", str(self.kubeconfig), *context, *cache, *arguments]
 
     def run(self, *arguments: str, stdin: str | None = None, seconds: float = 60) -> str:
-        """Run, and return what it printed.
+        """Run, and return what it printed; what is not UTF-8 in it, as a pod may log, becomes U+FFFD.
 
         Raises CommandError (with stderr) if it fails, WaitTimeout if it does not end in ``seconds``.
         """
@@ -48,7 +48,8 @@ class Kubectl:
                 command,
                 input=stdin,
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
+                errors="replace",
                 timeout=patient(seconds),
                 env=child_environment(),
                 check=False,

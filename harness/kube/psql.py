@@ -1,6 +1,7 @@
 """A psql that stays open in a database's pod: a statement takes milliseconds, and a `kubectl exec` for each 0.2 s."""
 
 import contextlib
+import io
 import secrets
 import subprocess
 import tempfile
@@ -76,15 +77,21 @@ class _Session:
     def __init__(self, command: Sequence[str], of: str) -> None:
         self.of = of
         self._command = command
-        self._errors: IO[str] = tempfile.TemporaryFile("w+")  # noqa: SIM115 -- `end` closes it
+        # What comes may be any bytes, as of a table in another encoding.
+        self._errors: IO[str] = tempfile.TemporaryFile(  # noqa: SIM115 -- `end` closes it
+            "w+", encoding="utf-8", errors="replace"
+        )
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             env=child_environment(),
         )
+        assert isinstance(self._process.stdin, io.TextIOWrapper)  # noqa: S101 -- it is a pipe, opened as text
+        self._process.stdin.reconfigure(errors="strict")  # what is asked must not be changed
 
     def run(self, statement: str, seconds: float) -> str:
         assert self._process.stdin is not None  # noqa: S101 -- it is a pipe

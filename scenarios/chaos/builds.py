@@ -31,7 +31,9 @@ def patched(name: str, folder: Path) -> Path:
     command = ["git", "apply", "--whitespace=nowarn", str(BROKEN / f"{name}.patch")]
     # Whatever repository the folder may lie in, the patch's paths are named from the folder.
     environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(folder.parent)}
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, encoding="utf-8", errors="replace", check=False, env=environment
+    )
     if done.returncode:
         raise BuildError(f"{BROKEN / name}.patch does not apply any more: {done.stderr.strip()}")
     return sources

@@ -107,7 +107,8 @@ def forwarded(way: Way, *, websockets: bool) -> str:
         way.kubectl.command("port-forward", "--namespace=payments", way.provider_name, f":{PORT}"),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         env={**child_environment(), "KUBECTL_PORT_FORWARD_WEBSOCKETS": str(websockets).lower()},
     ) as forwarding:
         try:
@@ -130,7 +131,7 @@ def by_exec(way: Way) -> str:
             said += piece
         assert stream.ending is not None, "the program in invoice-app did not end"
         assert stream.ending.code == 0, stream.last_words()
-    return said.decode().strip()
+    return said.decode(errors="replace").strip()
 
 
 def by_the_kubelet(way: Way) -> str:

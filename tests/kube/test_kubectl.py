@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from harness.errors import CommandError
 from harness.kube.kubectl import Kubectl
 
 
@@ -14,3 +17,10 @@ def test_every_call_names_its_kubeconfig_and_keeps_what_it_finds_where_it_is_tol
         *("get", "pods"),
     ]
     assert "--cache-dir" not in Kubectl(binary, kubeconfig).command("get", "pods")
+
+
+@pytest.mark.parametrize("verb", ["logs", "exec"])
+def test_what_a_pod_writes_is_text_whatever_its_bytes_are(kubectl: Kubectl, verb: str) -> None:
+    assert kubectl.run(verb, "fine") == "caf\ufffd \ufffd\0\ufffd\n"
+    with pytest.raises(CommandError, match="caf\ufffd"):
+        kubectl.run(verb, "failing")

@@ -25,6 +25,11 @@ for line in iter(sys.stdin.readline, ""):
         print(line.split("'")[1], flush=True)
     elif line.startswith("say "):
         print(line[4:].strip())
+    elif line.startswith("bytes"):
+        sys.stdout.buffer.write(b"caf\\xe9\\n")
+    elif line.startswith("refuse"):
+        sys.stderr.buffer.write(b"ERROR: no caf\\xe9\\n")
+        sys.exit(3)
     elif line.startswith("fail"):
         print("half of it")
         sys.exit("ERROR: no such table")
@@ -98,3 +103,9 @@ def test_closing_ends_the_session_and_can_be_repeated(psql: Psql) -> None:
     psql.close()
     psql.close()
     assert psql.run("say two") == "two\n"
+
+
+def test_what_is_not_utf_8_is_text_with_replacement_characters(psql: Psql) -> None:
+    assert psql.run("bytes") == "caf\ufffd\n"
+    with pytest.raises(CommandError, match="no caf\ufffd"):
+        psql.run("refuse")

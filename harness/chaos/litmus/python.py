@@ -114,7 +114,9 @@ def interpreter(checkout: Path, cache: Path) -> Path:
 
 def _install(arguments: Sequence[str]) -> None:
     try:
-        done = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS)
+        done = subprocess.run(
+            arguments, capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=INSTALL_SECONDS
+        )
         said = "" if done.returncode == 0 else (done.stdout + done.stderr).strip()[-1000:]
     except (OSError, subprocess.TimeoutExpired) as error:
         said = str(error)

@@ -55,7 +55,7 @@ def hierarchies(mountinfo: str) -> list[Hierarchy]:
 
 def of_this_machine() -> list[Hierarchy]:
     """The hierarchies that this process sees."""
-    return hierarchies(Path("/proc/self/mountinfo").read_text())
+    return hierarchies(Path("/proc/self/mountinfo").read_text(errors="surrogateescape"))
 
 
 def join(name: str, mounted: Sequence[Hierarchy]) -> None:

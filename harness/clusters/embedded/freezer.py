@@ -69,7 +69,7 @@ def _signal(folder: Path, number: signal.Signals) -> None:
 
 def _stopped(pid: int) -> bool:
     try:
-        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
+        after_name = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2]
     except (FileNotFoundError, ProcessLookupError):
         return True
     return after_name.split()[0] in "TtZX"  # proc_pid_stat(5)

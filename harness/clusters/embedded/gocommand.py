@@ -80,7 +80,7 @@ class Go:
                 stdin=subprocess.PIPE,
                 stdout=printed,
                 stderr=subprocess.PIPE,
-                text=True,
+                encoding="utf-8",
                 errors="replace",
                 start_new_session=True,
             ) as process,

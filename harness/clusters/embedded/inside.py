@@ -38,7 +38,7 @@ def outer_ids(where: Layout, inner: Mapping[str, int]) -> dict[str, int]:
 def nested_ids(pid: int) -> list[int]:
     """The ids of a process from this process's PID namespace inwards; none where it has ended."""
     try:
-        status = Path(f"/proc/{pid}/status").read_text()
+        status = Path(f"/proc/{pid}/status").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return []
     return [int(i) for line in status.splitlines() if line.startswith("NSpid:") for i in line.split()[1:]]
@@ -51,7 +51,11 @@ def processes() -> list[tuple[int, int, list[int]]]:
         if not entry.name.isdigit():
             continue
         try:
-            fields = dict(line.split(":\t", 1) for line in (entry / "status").read_text().splitlines() if ":\t" in line)
+            fields = dict(
+                line.split(":\t", 1)
+                for line in (entry / "status").read_text(errors="replace").splitlines()
+                if ":\t" in line
+            )
         except (FileNotFoundError, ProcessLookupError):
             continue
         every.append((int(entry.name), int(fields["PPid"]), [int(i) for i in fields["NSpid"].split()]))
@@ -66,7 +70,8 @@ def in_node(where: Layout, *command: str, stdin: Path | None = None, seconds: fl
             [*enter, *command],
             stdin=source,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=patient(seconds),
             check=False,
             cwd="/",

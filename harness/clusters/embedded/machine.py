@@ -37,7 +37,7 @@ def system_call(name: str, *arguments: object) -> None:
 
 def run(*command: str) -> None:
     """Run a program that sets something up."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
     if done.returncode:
         sys.exit(f"`{' '.join(command)}` ended with status {done.returncode}: {done.stderr.strip()}")
 
@@ -169,7 +169,7 @@ def kill_everything() -> None:
 
 def mounts() -> dict[str, tuple[str, str]]:
     """The mounts by their ids, each with the id of the one that it lies on and its point: proc_pid_mountinfo(5)."""
-    lines = [line.split(" ") for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    lines = [line.split(" ") for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()]
     return {line[0]: (line[1], line[4]) for line in lines}
 
 

@@ -99,7 +99,8 @@ class EmbeddedCluster:
         return subprocess.run(
             self._outside(command),
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=patient(seconds),
             check=False,
             env=child_environment(),

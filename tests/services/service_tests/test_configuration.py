@@ -39,7 +39,8 @@ def test_a_bad_variable_is_named_in_one_line_and_ends_the_process_with_status_2(
         env=environment,
         cwd=REPOSITORY,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         timeout=HANG_SECONDS,
         check=False,
     )
