@@ -13,7 +13,7 @@ from services.invoice_app.provider import PaymentFailed, Provider
 from services.invoice_app.store import Invoice, Invoices
 from services.service_kit.configuration import ConfigurationError, DatabaseSettings, Environment, ServerSettings
 from services.service_kit.database import Database
-from services.service_kit.json_text import BadRequest, is_id, read_id, read_money, read_object
+from services.service_kit.json_text import BadRequest, is_id, read_id, read_money, read_object, read_unlisted
 from services.service_kit.migrations import read_migrations
 from services.service_kit.serving import Service
 from services.service_kit.web import Readiness, answer, make_app
@@ -78,6 +78,11 @@ class Routes:
         invoice_id = read_id(fields, "InvoiceId")
         if invoice_id == RESERVED_ID:
             raise BadRequest(f"InvoiceId must not be {RESERVED_ID!r}")
+        if (unlisted := read_unlisted(fields, value="Value", currency="Currency")) is not None:
+            # Only what is new is held against the list of currencies: a repeat is answered as it was the first time.
+            known = await self._invoices.get(invoice_id)
+            if known is not None and known.money == unlisted:
+                return answer(_shown(known))
         money = read_money(fields, value="Value", currency="Currency")
         invoice, added = await self._invoices.add(invoice_id, money)
         if invoice.money != money:

@@ -43,7 +43,7 @@ class Invoice:
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> "Invoice":
         """From a row of the table."""
-        return cls(row["invoice_id"], Money.of(row["value"], row["currency"]), row["is_paid"])
+        return cls(row["invoice_id"], Money.stored(row["value"], row["currency"]), row["is_paid"])
 
 
 class Invoices:

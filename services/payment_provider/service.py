@@ -11,7 +11,7 @@ from services.payment_provider.openapi import DOCUMENT
 from services.payment_provider.store import AmountDiffers, Payments
 from services.service_kit.configuration import DatabaseSettings, Environment, ServerSettings
 from services.service_kit.database import Database
-from services.service_kit.json_text import read_id, read_money, read_object
+from services.service_kit.json_text import read_id, read_money, read_object, read_unlisted
 from services.service_kit.metrics import PAYMENTS
 from services.service_kit.migrations import read_migrations
 from services.service_kit.serving import Service
@@ -36,6 +36,12 @@ def add_routes(app: Any, payments: Payments) -> None:  # noqa: ANN401  # Sanic's
     async def pay(request: Request) -> HTTPResponse:
         fields = read_object(request.body)
         invoice_id = read_id(fields, "id")
+        if (unlisted := read_unlisted(fields, value="value", currency="currency")) is not None:
+            # Only what is new is held against the list of currencies: a repeat is answered as it was the first time.
+            repeated = await payments.repeated(invoice_id, unlisted)
+            if repeated is not None:
+                PAYMENTS.labels("repeated").inc()
+                return answer({"id": repeated})
         money = read_money(fields, value="value", currency="currency")
         try:
             payment_id, made = await payments.pay(invoice_id, money)

@@ -3,7 +3,6 @@
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Final
 
 from services.service_kit.database import Database
@@ -47,10 +46,19 @@ class Payments:
             if made is not None:
                 return made, True
             row = await connection.fetchrow(_READ, invoice_id)
-        if Money.of(row["value"], row["currency"]) != money:
+        if Money.stored(row["value"], row["currency"]) != money:
             raise AmountDiffers(f"invoice {invoice_id} was paid before with another amount or currency")
         payment_id: str = row["payment_id"]
         return payment_id, False
+
+    async def repeated(self, invoice_id: str, money: Money) -> str | None:
+        """The id of the payment of just this money that was made before, or None."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(_READ, invoice_id)
+        if row is None or Money.stored(row["value"], row["currency"]) != money:
+            return None
+        payment_id: str = row["payment_id"]
+        return payment_id
 
     async def all(self) -> list[Payment]:
         """All payments, the oldest first."""
@@ -59,8 +67,6 @@ class Payments:
                 "SELECT payment_id, invoice_id, value, currency, paid_at FROM payments ORDER BY paid_at, invoice_id"
             )
         return [
-            Payment(
-                row["payment_id"], row["invoice_id"], Money.of(Decimal(row["value"]), row["currency"]), row["paid_at"]
-            )
+            Payment(row["payment_id"], row["invoice_id"], Money.stored(row["value"], row["currency"]), row["paid_at"])
             for row in rows
         ]

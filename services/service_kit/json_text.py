@@ -7,10 +7,11 @@ from typing import Final, NoReturn
 
 import simplejson
 
-from services.service_kit.money import BadAmount, Money
+from services.service_kit.money import MINOR_UNITS, BadAmount, Money
 
 BODY_LIMIT: Final = 64 * 1024
 ID_PATTERN: Final = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$"
+_CODE = re.compile("[A-Z]{3}")
 _ID = re.compile(ID_PATTERN, re.ASCII)
 
 
@@ -70,6 +71,17 @@ def read_id(fields: Mapping[str, object], name: str) -> str:
 def is_id(text: str) -> bool:
     """Whether an invoice may have this id: safe in a path, a log and a header, and no larger than an index likes."""
     return _ID.fullmatch(text) is not None
+
+
+def read_unlisted(fields: Mapping[str, object], *, value: str, currency: str) -> Money | None:
+    """The amount from the two named fields in a currency that is not on the list; None when there is none such.
+
+    Nothing new is made of it. But what was accepted while the list had the currency may be asked for once more.
+    """
+    amount, code = fields.get(value), fields.get(currency)
+    if isinstance(amount, Decimal) and isinstance(code, str) and _CODE.fullmatch(code) and code not in MINOR_UNITS:
+        return Money(amount, code)
+    return None
 
 
 def read_money(fields: Mapping[str, object], *, value: str, currency: str) -> Money:

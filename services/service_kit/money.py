@@ -41,3 +41,15 @@ class Money:
         if exact != value:
             raise BadAmount(f"Value has more than the {decimals} decimals of {currency}")
         return cls(exact, currency)
+
+    @classmethod
+    def stored(cls, value: Decimal, currency: str) -> "Money":
+        """What a database holds: it was checked when it was written, and is never refused afterwards.
+
+        A later list of currencies may lack one, or give it fewer decimals; what is owed stays what it is. Where the
+        list allows it, the zeros that the column adds are taken off.
+        """
+        if currency not in MINOR_UNITS:
+            return cls(value, currency)
+        shown = value.quantize(Decimal(1).scaleb(-MINOR_UNITS[currency]), rounding=ROUND_DOWN)
+        return cls(shown if shown == value else value, currency)

@@ -112,3 +112,43 @@ def test_paying_one_invoice_pays_that_one_once(invoices: httpx.Client, payments:
         assert (answer.status_code, exact(answer)) == (200, {**FIRST[1], "IsPaid": True})
     assert [payment["invoice_id"] for payment in payments.get("/payments").json()] == ["I2"]
     assert exact(invoices.get("/invoices/I1")) == FIRST[0]
+
+
+RETIRED = "INSERT INTO invoices (invoice_id, value, currency) VALUES ('D1', 12.15, 'DEM'), ('J1', 0.5, 'JPY')"
+"""As of a time when the list of currencies had the one, and gave the other decimals."""
+
+
+def test_an_invoice_in_a_currency_that_the_list_has_lost_is_shown_as_it_is(
+    invoices: httpx.Client, invoice_db: Volume
+) -> None:
+    query(invoice_db, RETIRED)
+    old = {"InvoiceId": "D1", "Value": "12.1500", "Currency": "DEM", "IsPaid": False}
+
+    assert exact(invoices.get("/invoices/D1")) == old
+    assert [one["InvoiceId"] for one in invoices.get("/invoices").json()] == ["D1", "I1", "I2", "I3", "J1"]
+
+    body = b'{"InvoiceId": "D1", "Value": 12.15, "Currency": "DEM"}'
+    again = invoices.post("/invoices", content=body)
+    assert (again.status_code, exact(again)) == (200, old)
+    for new in (body.replace(b"D1", b"D2"), body.replace(b"12.15", b"12.16")):
+        refused = invoices.post("/invoices", content=new)
+        assert (refused.status_code, "Currency" in refused.json()["error"]) == (400, True)
+
+
+def test_an_invoice_in_such_a_currency_does_not_keep_the_others_from_being_paid(
+    invoices: httpx.Client, invoice_db: Volume, payments_db: Volume
+) -> None:
+    query(invoice_db, RETIRED)
+    # D1 was paid, and the answer lost, while the list had its currency.
+    query(
+        payments_db,
+        "INSERT INTO payments (invoice_id, payment_id, value, currency) VALUES ('D1', 'paid-then', 12.15, 'DEM')",
+    )
+
+    outcome = invoices.post("/invoices/pay")
+    assert outcome.status_code == 502
+    assert outcome.json()["paid"] == ["D1", "I1", "I2", "I3"]
+    (failed,) = outcome.json()["failed"]
+    assert (failed["InvoiceId"], "decimals of JPY" in failed["error"]) == ("J1", True)
+    assert invoices.post("/invoices/J1/pay").status_code == 502
+    assert query(invoice_db, "SELECT payment_id FROM invoices WHERE invoice_id = 'D1'")[0][0] == "paid-then"

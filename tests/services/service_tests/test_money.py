@@ -35,6 +35,21 @@ def test_amounts_are_compared_after_normalising() -> None:
     assert str(Money.of(Decimal("1E+2"), "JPY").value) == "100"
 
 
+@pytest.mark.parametrize(
+    ("value", "currency", "shown"),
+    [
+        ("12.1500", "EUR", "12.15"),
+        ("100.0000", "JPY", "100"),
+        ("12.1500", "DEM", "12.1500"),
+        ("0.5000", "JPY", "0.5000"),
+        ("999999999999.9999", "EUR", "999999999999.9999"),
+    ],
+    ids=["listed", "without decimals", "retired", "fewer decimals than before", "the most"],
+)
+def test_what_is_stored_is_read_as_it_is(value: str, currency: str, shown: str) -> None:
+    assert str(Money.stored(Decimal(value), currency).value) == shown
+
+
 @given(st.decimals(allow_nan=False, allow_infinity=False), st.sampled_from(sorted(MINOR_UNITS)))
 def test_an_accepted_amount_is_never_changed(value: Decimal, currency: str) -> None:
     try:

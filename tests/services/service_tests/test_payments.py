@@ -49,3 +49,18 @@ def test_many_callers_paying_one_invoice_at_once_get_one_payment(payments: httpx
     assert {answer.status_code for answer in answers} == {200}
     (row,) = query(payments_db, "SELECT payment_id FROM payments")
     assert {answer.json()["id"] for answer in answers} == {row["payment_id"]}
+
+
+def test_a_payment_in_a_currency_that_the_list_has_lost_is_listed_and_repeated(
+    payments: httpx.Client, payments_db: Volume
+) -> None:
+    query(
+        payments_db,
+        "INSERT INTO payments (invoice_id, payment_id, value, currency) VALUES ('D1', 'paid-then', 12.15, 'DEM')",
+    )
+    body = b'{"id": "D1", "value": 12.15, "currency": "DEM"}'
+
+    assert [one["currency"] for one in payments.get("/payments").json()] == ["DEM"]
+    assert payments.post("/payments/pay", content=body).json() == {"id": "paid-then"}
+    for new in (body.replace(b"D1", b"D2"), body.replace(b"12.15", b"12.16")):
+        assert payments.post("/payments/pay", content=new).status_code == 400
