@@ -28,9 +28,17 @@ SERVER_SETTINGS: Final = {
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "15s",
     "client_connection_check_interval": "5s",
+    # What a session asks for when it begins stands above the defaults of the server, the database and the role.
+    "synchronous_commit": "on",
 }
-# An answered payment must outlive a crash of the machine: a database without these may forget it.
-DURABLE: Final = ("fsync", "synchronous_commit", "full_page_writes")
+# An answered payment must outlive a crash of the machine: a database without these may forget it. The others are the
+# server's alone, and a proxy may drop what a session asks for: so all are read back from every new connection.
+DURABLE: Final = {
+    "fsync": ("on",),
+    "synchronous_commit": ("on", "remote_apply"),  # "local" and "remote_write" are lost with the primary
+    "full_page_writes": ("on",),
+}
+_READ_DURABLE: Final = f"SELECT {', '.join(f'current_setting({name!r}) AS {name}' for name in DURABLE)}"
 
 # SQLSTATE classes of a database that cannot serve now, as opposed to a statement that is wrong: connection, transaction
 # state (ended while idle, read only), authorization, missing database, rollback (deadlock), resources, object state
@@ -42,8 +50,12 @@ class DatabaseUnavailable(Exception):
     """The database cannot serve now; nothing is known to have been changed unless the commit had begun."""
 
 
+class NotDurable(DatabaseUnavailable):
+    """The database would forget in a crash what it has committed."""
+
+
 class Database:
-    """A pool on one database that becomes usable once its settings were checked and the migrations were applied."""
+    """A pool on one database that becomes usable once the migrations were applied; each connection must be durable."""
 
     def __init__(self, settings: DatabaseSettings, migrations: list[Migration], *, application: str) -> None:
         self._settings = settings
@@ -67,7 +79,7 @@ class Database:
             command_timeout=COMMAND_SECONDS,
             max_inactive_connection_lifetime=120,
             server_settings={"application_name": self._application, **SERVER_SETTINGS},
-            init=_watch_peer,
+            init=_begin,
         )
         self._preparing = asyncio.create_task(self._prepare())
 
@@ -84,9 +96,19 @@ class Database:
                 self._pool.terminate()
 
     async def check_ready(self) -> None:
-        """Raise DatabaseUnavailable unless the migrations are done and the database answers now."""
-        async with self.connection(timeout=READY_SECONDS) as connection:
-            await connection.fetchval("SELECT 1", timeout=READY_SECONDS)
+        """Raise DatabaseUnavailable unless the migrations are done and the database answers now, and is durable.
+
+        A server that was told to lose commits since its connections were made serves nothing until that is mended.
+        """
+        try:
+            async with self.connection(timeout=READY_SECONDS) as connection:
+                await _check_durable(connection)
+        except NotDurable as error:
+            if not self._why_not:
+                _LOG.error(str(error))
+                self._why_not = str(error)
+                self._preparing = asyncio.create_task(self._prepare())
+            raise
 
     @asynccontextmanager
     async def connection(self, *, timeout: float = CONNECT_SECONDS) -> AsyncIterator[Any]:  # noqa: ASYNC109
@@ -103,13 +125,9 @@ class Database:
             try:
                 with _unavailable():
                     async with self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
-                        lost = await _settings_that_lose_commits(connection)
-                        if not lost:
-                            await migrate(connection, self._migrations)
-                    if lost:
-                        # A session keeps the settings it began with: look again with a new one.
-                        await self._pool.expire_connections()
-                why_not = f"the database would lose commits in a crash: {', '.join(lost)} must be on" if lost else ""
+                        await _check_durable(connection)
+                        await migrate(connection, self._migrations)
+                why_not = ""
             except DatabaseUnavailable as error:
                 why_not = str(error)
             except Exception as error:  # noqa: BLE001  # a broken migration is logged and shown by readyz, not lost
@@ -141,9 +159,17 @@ class _unavailable:  # noqa: N801  # reads as the statement it is: with _unavail
             raise DatabaseUnavailable(f"the database cannot be reached: {error or type(error).__name__}") from error
 
 
-async def _settings_that_lose_commits(connection: Any) -> list[str]:  # noqa: ANN401  # asyncpg is not typed
-    values = {name: await connection.fetchval("SELECT current_setting($1)", name) for name in DURABLE}
-    return [name for name, value in values.items() if value == "off"]
+async def _begin(connection: Any) -> None:  # noqa: ANN401  # asyncpg is not typed
+    """What is done with each new connection; one that it raises for is closed, and never used."""
+    await _watch_peer(connection)
+    await _check_durable(connection)
+
+
+async def _check_durable(connection: Any) -> None:  # noqa: ANN401  # asyncpg is not typed
+    row = await connection.fetchrow(_READ_DURABLE, timeout=READY_SECONDS)
+    lost = [f"{name} is {row[name]} and must be on" for name, good in DURABLE.items() if row[name] not in good]
+    if lost:
+        raise NotDurable(f"the database would lose commits in a crash: {', '.join(lost)}")
 
 
 async def _watch_peer(connection: Any) -> None:  # noqa: ANN401  # asyncpg is not typed

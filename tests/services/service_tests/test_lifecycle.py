@@ -1,16 +1,21 @@
+import asyncio
 import os
+import re
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from signal import SIGINT, SIGTERM
+from signal import SIGHUP, SIGINT, SIGTERM
 
 import httpx
 import pytest
 
+from services.service_kit.configuration import DatabaseSettings
+from services.service_kit.database import Database, DatabaseUnavailable
+
 from .conftest import PATIENT, query
 from .fake_provider import FakeProvider, after
-from .processes import HANG_SECONDS, Process, Service, Volume, a_database, a_service, wait_until
+from .processes import HANG_SECONDS, PASSWORD, USER, Process, Service, Volume, a_database, a_service, wait_until
 
 
 def status(url: str) -> int:
@@ -63,19 +68,79 @@ def test_replicas_that_start_at_once_migrate_once(tmp_path: Path) -> None:
         assert query(volume, "SELECT count(*) FROM invoices")[0][0] == 3
 
 
-def test_a_database_that_may_lose_commits_is_refused_until_it_is_mended(payments_db: Volume, output: Path) -> None:
-    query(payments_db, "ALTER ROLE CURRENT_USER SET synchronous_commit = off")
+@pytest.mark.parametrize("weaker", ["off", "local", "remote_write"])
+def test_a_weaker_default_does_not_weaken_a_session(payments_db: Volume, weaker: str) -> None:
+    async def ask() -> list[str]:
+        settings = DatabaseSettings("127.0.0.1", payments_db.port, payments_db.database, USER, PASSWORD)
+        database = Database(settings, [], application="test")
+        await database.start()
+        try:
+            await is_ready(database)
+            async with database.connection() as connection:
+                first = await connection.fetchval("SHOW synchronous_commit")
+            async with database.connection() as connection:  # the pool has reset it in between
+                return [first, await connection.fetchval("SHOW synchronous_commit")]
+        finally:
+            await database.close()
+
+    query(payments_db, f"ALTER ROLE CURRENT_USER SET synchronous_commit = {weaker}")
     try:
-        with a_service("payment_provider", output, payments_db.service_environment(), ready=False) as service:
-            service.process.wait_for("would lose commits in a crash: synchronous_commit must be on")
-            refused = httpx.get(f"{service.url}/readyz", timeout=HANG_SECONDS)
-            assert (refused.status_code, "synchronous_commit" in refused.json()["error"]) == (503, True)
-            assert status(f"{service.url}/payments") == 503
-            assert status(f"{service.url}/healthz") == 200
-            query(payments_db, "ALTER ROLE CURRENT_USER RESET synchronous_commit")
-            wait_until(service.ready, "ready once the setting is right")
+        assert asyncio.run(ask()) == ["on", "on"]
     finally:
         query(payments_db, "ALTER ROLE CURRENT_USER RESET synchronous_commit")
+
+
+async def is_ready(database: Database) -> None:
+    deadline = asyncio.get_running_loop().time() + HANG_SECONDS
+    while True:
+        try:
+            return await database.check_ready()
+        except DatabaseUnavailable:
+            assert asyncio.get_running_loop().time() < deadline, "waited in vain for the database"
+            await asyncio.sleep(0.02)
+
+
+def configure(volume: Volume, name: str, value: str) -> None:
+    """Change a setting of the server's own file."""
+    file = volume.program / "postgresql.conf"
+    file.write_text(re.sub(rf"(?m)^{name} = .*$", f"{name} = {value}", file.read_text()))
+
+
+@pytest.mark.parametrize("name", ["fsync", "full_page_writes"])
+def test_a_server_that_is_told_to_lose_commits_is_refused_until_it_is_mended(output: Path, name: str) -> None:
+    with a_database("weak") as volume, a_service("payment_provider", output, volume.service_environment()) as service:
+        server = int((volume.folder / "pgdata" / "postmaster.pid").read_text().split()[0])
+        configure(volume, name, "off")
+        os.kill(server, SIGHUP)
+        wait_until(lambda: not service.ready(), "not ready any more")
+        refused = httpx.get(f"{service.url}/payments", timeout=HANG_SECONDS)
+        assert refused.status_code == 503
+        assert f"would lose commits in a crash: {name} is off and must be on" in refused.json()["error"]
+        assert status(f"{service.url}/healthz") == 200
+        configure(volume, name, "on")
+        os.kill(server, SIGHUP)
+        wait_until(service.ready, "ready once the setting is right")
+        assert status(f"{service.url}/payments") == 200
+
+
+def test_a_new_primary_that_would_lose_commits_is_refused(output: Path) -> None:
+    with (
+        a_database("replaced") as volume,
+        a_service("payment_provider", output, volume.service_environment()) as service,
+    ):
+        configure(volume, "fsync", "off")
+        second = volume.start()  # waits for the first server's lock, then takes its place
+        try:
+            second.wait_for("waiting until it has ended")
+            end_server(volume)
+            second.wait_for("ready to accept connections")
+            # No probe has come between: the first request itself is refused.
+            refused = httpx.get(f"{service.url}/payments", timeout=HANG_SECONDS)
+            assert refused.status_code == 503
+            assert not service.ready()
+            assert "fsync is off" in httpx.get(f"{service.url}/readyz", timeout=HANG_SECONDS).json()["error"]
+        finally:
+            second.kill()
 
 
 def test_a_database_that_goes_away_and_comes_back(output: Path) -> None:
