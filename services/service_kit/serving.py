@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import uvloop
-from sanic.server.protocols.http_protocol import HttpProtocol
 
 from services.service_kit.configuration import EXIT_STATUS, ConfigurationError, Environment, ServerSettings
+from services.service_kit.connections import Connection
 from services.service_kit.logs import configure_logs
 from services.service_kit.web import Readiness
 
@@ -63,7 +63,7 @@ async def _serve(service: Service, settings: ServerSettings) -> None:
         server = await service.app.create_server(
             host="0.0.0.0",  # noqa: S104  # the pod's address is for the network policies to guard
             port=settings.port,
-            protocol=HttpProtocol,
+            protocol=Connection,
             backlog=1024,
             return_asyncio_server=True,
         )

@@ -7,15 +7,18 @@ from typing import Any, Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sanic import HTTPResponse, Request, Sanic
-from sanic.exceptions import PayloadTooLarge, SanicException
+from sanic.exceptions import PayloadTooLarge, RequestCancelled, SanicException
 
+from services.service_kit.connections import Incoming
 from services.service_kit.database import Database, DatabaseUnavailable
 from services.service_kit.json_text import BODY_LIMIT, BadRequest, dumps, loads
 from services.service_kit.logs import REQUEST_ID_HEADER, accept_request_id, request_id
-from services.service_kit.metrics import REQUESTS, SECONDS
+from services.service_kit.metrics import ABANDONED, METHODS, OTHER, REQUESTS, SECONDS
 
 _LOG = logging.getLogger(__name__)
 _QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+_HUNG_UP: Final = 499
+"""No answer that anybody gets: what stands for one in the log where the caller has gone."""
 
 
 class Readiness:
@@ -39,7 +42,7 @@ def answer(body: object, status: int = 200, headers: Mapping[str, str] | None = 
 
 def make_app(name: str, *, readiness: Readiness, openapi: Mapping[str, object], answer_seconds: float) -> Any:  # noqa: ANN401
     """A Sanic app without the service's own routes; a request that takes longer than answer_seconds is cut with 503."""
-    app: Any = Sanic(name, configure_logging=False, dumps=dumps, loads=loads)
+    app: Any = Sanic(name, request_class=Incoming, configure_logging=False, dumps=dumps, loads=loads)
     app.config.update(
         REQUEST_MAX_SIZE=BODY_LIMIT,
         RESPONSE_TIMEOUT=answer_seconds,
@@ -71,11 +74,11 @@ def make_app(name: str, *, readiness: Readiness, openapi: Mapping[str, object], 
     app.add_route(metrics, "/metrics", methods=["GET"])
     app.add_route(document, "/openapi.json", methods=["GET"])
     app.error_handler.add(Exception, _explain)
+    app.error_handler.add(RequestCancelled, _hung_up)
 
     async def begin(request: Request) -> None:
         request.ctx.began = time.perf_counter()
-        request.ctx.id = accept_request_id(request.headers.get(REQUEST_ID_HEADER))
-        request_id.set(request.ctx.id)
+        _identify(request)
 
     async def end(request: Request, response: HTTPResponse) -> None:
         _finish(request, response)
@@ -89,16 +92,26 @@ def make_app(name: str, *, readiness: Readiness, openapi: Mapping[str, object], 
     return app
 
 
+def _identify(request: Request) -> None:
+    request.ctx.id = accept_request_id(request.headers.get(REQUEST_ID_HEADER))
+    request_id.set(request.ctx.id)
+
+
 def _finish(request: Request, response: HTTPResponse) -> None:
-    current = getattr(request.ctx, "id", None) or accept_request_id(None)
-    response.headers[REQUEST_ID_HEADER] = current
+    if not hasattr(request.ctx, "id"):
+        _identify(request)
+    response.headers[REQUEST_ID_HEADER] = request.ctx.id
     seconds = time.perf_counter() - getattr(request.ctx, "began", time.perf_counter())
-    route = f"/{request.route.path}" if request.route else "unknown"
-    REQUESTS.labels(request.method, route, response.status).inc()
-    SECONDS.labels(route).observe(seconds)
+    method = request.method if request.method in METHODS else OTHER
+    route = f"/{request.route.path}" if request.route else OTHER
+    if response.status == _HUNG_UP:
+        ABANDONED.labels(method, route).inc()
+    else:
+        REQUESTS.labels(method, route, response.status).inc()
+        SECONDS.labels(route).observe(seconds)
     _LOG.log(
         logging.DEBUG if route in _QUIET else logging.INFO,
-        "request",
+        "the caller hung up" if response.status == _HUNG_UP else "request",
         extra={
             "method": request.method,
             "path": request.path,
@@ -106,6 +119,10 @@ def _finish(request: Request, response: HTTPResponse) -> None:
             "ms": round(seconds * 1000, 2),
         },
     )
+
+
+def _hung_up(_request: Request, _error: BaseException) -> HTTPResponse:
+    return HTTPResponse(status=_HUNG_UP)
 
 
 def _explain(_request: Request, error: Exception) -> HTTPResponse:
