@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
@@ -31,6 +32,10 @@ BUNDLE_BYTES: Final = 32 << 20
 LOG_LINES: Final = 500
 PODS: Final = 60
 """Of more pods than these, logs are kept of those that are not ready."""
+
+_COMPONENTS: Final = "components' logs"
+_SEEN: Final[dict[Path, Redactor]] = {}
+"""What was secret at the last bundle of a cluster, by its kubeconfig: for the time when its API server is gone."""
 
 _OWNER: Final = "harness.dev/owner"
 _SYSTEM: Final = "kube-system"
@@ -67,10 +72,11 @@ def collect(cluster: Subject, folder: Path, namespaces: Sequence[str] | None = N
     """Fill ``folder`` with all that may tell why something failed, in at most SECONDS or little more, of bounded size.
 
     ``namespaces`` are by default those that the harness made, and kube-system. The values of their Secrets are removed
-    from everything; if they cannot be read, the logs of pods are left out, as nobody could tell what is secret in them.
+    from everything; if they cannot be read, all logs are left out, as nobody could tell what is secret in them. Those
+    of the components stay where an earlier bundle of the same cluster has learned the values.
     """
     bundle = _Bundle(folder)
-    tasks: dict[str, Callable[[], None]] = {"components' logs": partial(_components, bundle, cluster)}
+    tasks: dict[str, Callable[[], None]] = {_COMPONENTS: partial(_components, bundle, cluster)}
     pool = ThreadPoolExecutor(_WORKERS)
     with ExitStack() as closing:
         closing.callback(bundle.close)
@@ -87,6 +93,8 @@ class _Bundle:
 
     def __init__(self, folder: Path) -> None:
         self.redact = Redactor()
+        self.knows = False
+        """Whether what the Secrets hold is known, and so removed."""
         self.found: list[str] = []
         self.missing: list[str] = []
         self._folder = folder
@@ -148,9 +156,11 @@ def _from_api(
     snapshots = {name: take(api, name) for name in chosen}
     bodies = [body for one in snapshots.values() for body in (*one.pods, *one.owners, *(one.services or ()))]
     logs = _learn_secrets(bundle, api, chosen, [*known.values(), *bodies])
+    if logs:
+        _SEEN[kubectl.kubeconfig] = bundle.redact
     bundle.put("events.txt", _events([event for one in snapshots.values() for event in one.events]))
     for namespace, snapshot in snapshots.items():
-        told = diagnose(with_logs(api, snapshot) if logs else snapshot)
+        told = diagnose(_without_secrets(bundle.redact, with_logs(api, snapshot) if logs else snapshot))
         bundle.found += [f"- {namespace}: {one}" for one in told]
         arguments = {
             f"{namespace}/objects.yaml": ("get", _KINDS, "-n", namespace, "-o", "yaml"),
@@ -173,8 +183,19 @@ def _learn_secrets(bundle: _Bundle, api: Api, namespaces: Iterable[str], bodies:
         )
         return False
     bundle.redact = Redactor(secrets, public_words([*bodies, *secrets]))
+    bundle.knows = True
     bundle.put("secrets.txt", "".join(map(_keys, secrets)))
     return True
+
+
+def _without_secrets(redact: Redactor, snapshot: Snapshot) -> Snapshot:
+    """The snapshot with what programs said redacted: a diagnosis cuts it short, and half a value is found by nobody."""
+    return replace(
+        snapshot,
+        pods=[{**one, "status": redact.tree(one.get("status", {}))} for one in snapshot.pods],
+        events=[{**one, "message": redact(str(one.get("message", "")))} for one in snapshot.events],
+        logs={of: redact(text) for of, text in (snapshot.logs or {}).items()},
+    )
 
 
 def _keys(secret: JsonObject) -> str:
@@ -239,6 +260,15 @@ def _is_ready(pod: JsonObject) -> bool:
 
 def _components(bundle: _Bundle, cluster: Subject) -> None:
     """The components' logs: written elsewhere first, for nothing may lie in the bundle that is not redacted."""
+    if not bundle.knows:
+        seen = _SEEN.get(cluster.kubectl.kubeconfig)
+        if seen is None:
+            bundle.missing.append(f"{_COMPONENTS}: what is secret in them is not known without the Secrets")
+            return
+        bundle.redact = seen
+        bundle.missing.append(
+            f"{_COMPONENTS}: only what the Secrets held at an earlier failure is removed; what is newer is not known"
+        )
     with tempfile.TemporaryDirectory(prefix="harness-") as name:
         folder = Path(name)
         cluster.export_logs(folder)
@@ -248,5 +278,9 @@ def _components(bundle: _Bundle, cluster: Subject) -> None:
 
 def _end_of(file: Path) -> str:
     with file.open("rb") as stream:
-        stream.seek(max(0, file.stat().st_size - FILE_BYTES))
-        return stream.read().decode(errors="replace")
+        skipped = file.stat().st_size - FILE_BYTES
+        stream.seek(max(0, skipped))
+        content = stream.read()
+    if skipped > 0:
+        content = content.partition(b"\n")[2]  # of a line that is cut the rest of a secret would not be found
+    return content.decode(errors="replace")

@@ -2,19 +2,14 @@
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from typing import Final
-from urllib.parse import quote
+from typing import Any, Final
 
 from harness.kube.kubectl import JsonObject
+from harness.kube.secretive import SHORTEST, encodings, parts, ways
 
-SHORTEST: Final = 6
-"""Shorter values stand in too many other words to be looked for; in a Secret itself they are removed all the same."""
-
-_SHORTEST_LINE: Final = 16
 _PUBLIC_KEYS: Final = {"ca.crt", "namespace"}  # of a ServiceAccount's token Secret: what every pod may know
 _SECRETIVE: Final = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL), "<private key>"),
@@ -23,9 +18,14 @@ _SECRETIVE: Final = (
 )
 
 
-class Redactor:
-    """Removes the values of Secrets from text, as they are, in base64, and as JSON and URLs write them.
+# Where a text has blanks, what shows it may break the line and indent the next one, as YAML does.
+_BLANKS: Final = re.compile(r"\\?\s+(?:\\\s+)?")
 
+
+class Redactor:
+    """Removes the values of Secrets from text: in base64, as YAML, JSON and URLs write them, whole and in their parts.
+
+    A part is what a program may take out of a value and print alone: a field of JSON, a line, a DSN's password.
     ``public`` are words that are no secret though a Secret may hold them too (a database named as its namespace is):
     taking those out would make the text useless. Private keys and tokens go by their form, whoever they belong to.
     """
@@ -37,17 +37,33 @@ class Redactor:
                 meta = secret["metadata"]
                 placeholder = f"<secret {meta.get('namespace', '')}/{meta['name']}:{key}>"
                 for form in _forms(encoded, public):
-                    self._placeholders.setdefault(form, placeholder)
+                    self._placeholders.setdefault(_BLANKS.sub(" ", form), placeholder)
         longest_first = sorted(self._placeholders, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        # By the longest word of each: finding that is fast, and most are not there.
+        self._patterns = [(max(form.split(" "), key=len), _pattern(form)) for form in longest_first]
 
     def __call__(self, text: str) -> str:
         """The text without them: each replaced by ``<secret namespace/name:key>``."""
-        if self._pattern:
-            text = self._pattern.sub(lambda found: self._placeholders[found[0]], text)
+        there = [pattern for word, pattern in self._patterns if word in text]
+        if there:
+            text = re.sub(
+                "|".join(there), lambda found: self._placeholders.get(_BLANKS.sub(" ", found[0]), "<secret>"), text
+            )
         for pattern, placeholder in _SECRETIVE:
             text = pattern.sub(placeholder, text)
         return text
+
+    def tree(self, value: Any) -> Any:  # noqa: ANN401 -- JSON
+        """The same for each text in a JSON value; the keys stay."""
+        if isinstance(value, str):
+            return self(value)
+        if isinstance(value, dict):
+            return {key: self.tree(one) for key, one in value.items()}
+        return [self.tree(one) for one in value] if isinstance(value, list) else value
+
+
+def _pattern(form: str) -> str:
+    return _BLANKS.pattern.join(map(re.escape, form.split(" ")))
 
 
 def _values(secret: JsonObject) -> Iterator[tuple[str, str]]:
@@ -68,18 +84,19 @@ def _forms(encoded: str, public: AbstractSet[str]) -> Iterator[str]:
         value = encoded.encode()
     if len(value) < SHORTEST:
         return
-    yield encoded
-    yield encoded.rstrip("=")
+    yield from (encoded, encoded.rstrip("="))
+    yield from encodings(value)
     try:
         text = value.decode()
     except UnicodeDecodeError:
         return
-    if text.strip() in public:
-        return
-    written = {text, text.strip(), json.dumps(text)[1:-1], quote(text, safe="")}
-    # A value of several lines is indented in YAML: its lines are then looked for one by one.
-    written |= {line.strip() for line in text.splitlines() if len(line.strip()) >= _SHORTEST_LINE}
-    yield from (form for form in written if len(form) >= SHORTEST and not form.startswith("-----"))
+    secret = {one.strip() for one in (text, *parts(text)) if text.strip() not in public}
+    # The lines of a certificate or a key are many, and nobody prints one of them in base64 of its own.
+    encode = not text.lstrip().startswith("-----BEGIN ")
+    for one in secret - public:
+        if len(one) >= SHORTEST:
+            yield from (way for way in ways(one) if len(way.strip()) >= SHORTEST and not way.startswith("-----"))
+            yield from encodings(one.encode()) if encode else ()
 
 
 def public_words(bodies: Iterable[JsonObject]) -> frozenset[str]:

@@ -119,12 +119,86 @@ def test_without_the_secrets_no_log_of_a_pod_is_kept(failed: Subject, fake: Fake
     assert "secrets is forbidden" in (tmp_path / "bundle" / "summary.txt").read_text()
 
 
-def test_without_an_api_server_the_components_logs_are_kept(fake: FakeApi, kubectl: Kubectl, tmp_path: Path) -> None:
-    fake.kubeconfig.write_text("not a kubeconfig")
-    bundle.collect(Subject(kubectl, lambda: Api(fake.kubeconfig)), tmp_path / "bundle")
+def test_without_the_secrets_no_log_of_a_component_is_kept(failed: Subject, fake: FakeApi, tmp_path: Path) -> None:
+    fake.answers[f"{CORE}/secrets"] = {"kind": "Status", "code": 403, "message": "secrets is forbidden"}
+    bundle.collect(failed, tmp_path / "bundle")
 
-    assert (tmp_path / "bundle" / "components" / "node" / "etcd.log").exists()
-    assert "what the API server knows: SettingsError" in (tmp_path / "bundle" / "summary.txt").read_text()
+    assert PASSWORD not in text_of(tmp_path / "bundle")
+    assert "components' logs: what is secret" in (tmp_path / "bundle" / "summary.txt").read_text()
+
+
+def unreachable(fake: FakeApi, kubectl: Kubectl) -> Subject:
+    fake.kubeconfig.write_text("not a kubeconfig")
+    return Subject(kubectl, lambda: Api(fake.kubeconfig))
+
+
+def test_without_an_api_server_components_logs_whose_secrets_nobody_knows_stay_out(
+    fake: FakeApi, kubectl: Kubectl, tmp_path: Path
+) -> None:
+    bundle.collect(unreachable(fake, kubectl), tmp_path / "bundle")
+
+    assert {file.name for file in (tmp_path / "bundle").rglob("*")} == {"summary.txt"}
+    summary = (tmp_path / "bundle" / "summary.txt").read_text()
+    assert "what the API server knows: SettingsError" in summary
+    assert "components' logs: what is secret in them is not known" in summary
+
+
+def test_without_an_api_server_the_values_seen_at_an_earlier_failure_are_removed(
+    failed: Subject, fake: FakeApi, tmp_path: Path
+) -> None:
+    bundle.collect(failed, tmp_path / "first")
+    bundle.collect(unreachable(fake, failed.kubectl), tmp_path / "second")
+
+    kept = text_of(tmp_path / "second")
+    assert "etcd says <secret invoice/login:password>" in kept
+    assert PASSWORD not in kept
+    assert "only what the Secrets held at an earlier failure is removed" in kept
+
+
+def test_no_half_of_a_value_is_left_where_a_log_or_a_diagnosis_is_cut(
+    failed: Subject, fake: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = f"etcd says {PASSWORD}\n"
+    monkeypatch.setattr(bundle, "FILE_BYTES", len(said) - len("etcd says very-"))
+    assert bundle._end_of(written(tmp_path / "etcd.log", said)) == ""
+    monkeypatch.setattr(bundle, "FILE_BYTES", 1 << 20)
+
+    fake.answers[f"{CORE}/pods/shop-7d9c-abcde/log"] = "".join(f"{'x' * n}{PASSWORD}\n" for n in range(0, 1000, 7))
+    bundle.collect(failed, tmp_path / "bundle")
+    assert PASSWORD[:6] not in text_of(tmp_path / "bundle")
+
+
+def written(file: Path, text: str) -> Path:
+    file.write_text(text)
+    return file
+
+
+DSN = (
+    "host=orders-db.internal port=5432 dbname=orders user=orders password=plum-otter-41-kite sslmode=require "
+    "application_name=orders-worker"
+)
+FOLDED = """    connection: host=orders-db.internal port=5432 dbname=orders user=orders
+      password=plum-otter-41-kite sslmode=require application_name=orders-worker
+"""
+
+
+def test_a_value_that_kubectl_folds_and_a_part_that_a_pod_prints_are_in_no_file(
+    failed: Subject, fake: FakeApi, tmp_path: Path
+) -> None:
+    meta = {"name": "dsn", "namespace": "invoice"}
+    document = '{"database": {"login": ["ann", "quince-lynx-72-oboe"]}}'
+    data = {"dsn": DSN, "config.json": document}
+    encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+    fake.holds(f"{CORE}/secrets", "Secret", {"metadata": meta, "data": encoded})
+    fake.answers[f"{CORE}/pods/shop-7d9c-abcde/log"] = "no login: quince-lynx-72-oboe at " + FOLDED
+    failed.kubectl.binary.write_text(f"#!/bin/sh\ncat <<'END'\n{FOLDED}    login: quince-lynx-72-oboe\nEND\n")
+    bundle.collect(failed, tmp_path / "bundle")
+
+    kept = text_of(tmp_path / "bundle")
+    assert "plum-otter" not in kept
+    assert "quince-lynx" not in kept
+    assert "connection: <secret invoice/dsn:dsn>" in kept
+    assert "login: <secret invoice/dsn:config.json>" in kept
 
 
 def test_what_takes_too_long_is_left_out_and_said(

@@ -96,3 +96,92 @@ def test_the_words_by_which_objects_are_known_are_public() -> None:
     }
 
     assert {"shop-1", "shop", "app", "store", "db", "postgres"} <= public_words([body])
+
+
+LONG = "a passphrase of 'many' words & <signs>, long enough that every writer of YAML folds it: swan river 42"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        LONG.replace("folds it: ", "folds it:\n      "),
+        LONG.replace(" words", " words\n  ").replace(": swan", ":\n\tswan"),
+        LONG.replace("'", "''").replace(" long", "\n    long"),
+        json.dumps(LONG)[1:-1].replace(" every", "\\\n    \\ every"),
+        LONG.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"),
+        LONG.replace(" ", "+")
+        .replace("'", "%27")
+        .replace("&", "%26")
+        .replace("<", "%3C")
+        .replace(">", "%3E")
+        .replace(",", "%2C")
+        .replace(":", "%3A"),
+        quote(LONG, safe="").replace("%2C", "%2c").replace("%3A", "%3a").replace("%3C", "%3c").replace("%3E", "%3e"),
+    ],
+    ids=["folded", "twice", "single quotes", "double quotes", "Go", "form", "small hex digits"],
+)
+def test_a_long_value_is_found_however_it_is_folded_and_quoted(written: str) -> None:
+    assert Redactor([secret(phrase=LONG)])(f"a: {written}") == "a: <secret invoice/login:phrase>"
+
+
+PART = "plum-otter-41-kite"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        json.dumps({"password": PART}),
+        json.dumps({"a": [{"b": [1, None, PART]}], "c": True}, indent=2),
+        json.dumps({"inner": json.dumps({"deep": PART})}),
+        json.dumps({"auths": {"registry": {"auth": base64.b64encode(f"ann:{PART}".encode()).decode()}}}),
+        json.dumps([PART]),
+        json.dumps(PART),
+        f"postgres://ann:{PART}@db.internal:5432/orders?sslmode=require",
+        f"redis://:{PART}@cache:6379/0",
+        f"ann:{PART}@tcp(db:3306)/orders",
+        f"amqp://ann:{PART.replace('-', '%2D')}@queue",
+        f"host=db user=ann password={PART} dbname=orders",
+        f"host=db user=ann password='{PART}' dbname=orders",
+        f"Server=db;User Id=ann;Pwd={PART};",
+        f"jdbc:postgresql://db/orders?user=ann&password={PART}",
+        f"# a file\nexport A_B={PART}\n",
+        f"client:\n  login: ann\n  secret: '{PART}'\n",
+        f"ann:{PART}",
+        f"first-one-of-many\n{PART}\n",
+    ],
+)
+def test_a_part_of_a_value_that_stands_alone_is_found(value: str) -> None:
+    redact = Redactor([secret(config=value)])
+    inside = base64.b64encode(f"some{PART}thing".encode()).decode()
+
+    for written in (PART, quote(PART, safe=""), base64.b64encode(PART.encode()).decode(), f"log({PART!r})"):
+        assert "<secret invoice/login:config>" in redact(f"x {written} y")
+        assert written not in redact(f"x {written} y")
+    assert inside not in redact(inside)
+
+
+def test_a_number_in_json_is_a_value_too() -> None:
+    assert "87654321" not in Redactor([secret(config='{"pin": 87654321}')])("the pin is 87654321")
+
+
+def test_public_words_within_a_value_stay() -> None:
+    redact = Redactor([secret(config='{"host": "invoice-db", "password": "plum-otter"}')], frozenset({"invoice-db"}))
+
+    assert redact("plum-otter at invoice-db") == "<secret invoice/login:config> at invoice-db"
+
+
+def test_long_base64_is_found_though_it_is_wrapped() -> None:
+    encoded = base64.b64encode(bytes(range(1, 200))).decode()
+    wrapped = "\n".join(encoded[start : start + 76] for start in range(0, len(encoded), 76))
+    data = {"metadata": {"name": "s", "namespace": "n"}, "data": {"k": encoded}}
+
+    assert not [line for line in wrapped.split("\n") if line in Redactor([data])(wrapped)]
+
+
+def test_the_texts_of_an_object_are_redacted_and_its_keys_stay() -> None:
+    redact = Redactor([secret(password=PASSWORD)])
+
+    assert redact.tree({"a": [PASSWORD, 1, None], "b": True}) == {
+        "a": ["<secret invoice/login:password>", 1, None],
+        "b": True,
+    }
