@@ -70,9 +70,17 @@ def ways(text: str) -> Iterator[str]:
     as_is = json.dumps(text, ensure_ascii=False)[1:-1]
     yield from (text, as_json, as_is, json.dumps(as_json)[1:-1], json.dumps(as_is, ensure_ascii=False)[1:-1])
     yield as_is.replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026")  # as Go does
+    # In double quotes YAML escapes what it takes for unprintable: all beyond ASCII, or what Go's does beyond 16 bits.
+    for pattern in (r"[^\x00-\x7e]", r"[^\x00-\uffff]"):
+        yield re.sub(pattern, lambda found: _yaml_escape(ord(found[0])), as_is)
     yield from (text.replace("'", "''"), text.replace("'", "'\\''"), repr(text)[1:-1], html.escape(text))
     for quoted in (quote(text, safe=""), quote(text), quote_plus(text)):
         yield from (quoted, re.sub("%..", lambda found: found[0].lower(), quoted))
+
+
+def _yaml_escape(code: int) -> str:
+    letter, digits = next(one for one in (("x", 2), ("u", 4), ("U", 8)) if code < 16 ** one[1])
+    return f"\\{letter}{code:0{digits}X}"
 
 
 def encodings(value: bytes) -> Iterator[str]:

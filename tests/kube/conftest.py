@@ -22,7 +22,7 @@ shift 2
 case "$1" in
   kustomize) for file in "$2"/[0-9]*.yaml; do cat "$file"; printf '\\n---\\n'; done ;;
   apply) cat > "$(dirname "$0")/applied.json" ;;
-  logs | exec) printf 'caf\\351 \\377\\000\\342\\202\n'; printf 'caf\\351\n' >&2; [ "$2" != failing ] ;;
+  logs | exec) printf 'word\\351 \\377\\000\\342\\202\n'; printf 'word\\351\n' >&2; [ "$2" != failing ] ;;
   *) echo "kubectl $*" ;;
 esac
 """

@@ -26,9 +26,9 @@ for line in iter(sys.stdin.readline, ""):
     elif line.startswith("say "):
         print(line[4:].strip())
     elif line.startswith("bytes"):
-        sys.stdout.buffer.write(b"caf\\xe9\\n")
+        sys.stdout.buffer.write(b"word\\xe9\\n")
     elif line.startswith("refuse"):
-        sys.stderr.buffer.write(b"ERROR: no caf\\xe9\\n")
+        sys.stderr.buffer.write(b"ERROR: no word\\xe9\\n")
         sys.exit(3)
     elif line.startswith("fail"):
         print("half of it")
@@ -106,6 +106,6 @@ def test_closing_ends_the_session_and_can_be_repeated(psql: Psql) -> None:
 
 
 def test_what_is_not_utf_8_is_text_with_replacement_characters(psql: Psql) -> None:
-    assert psql.run("bytes") == "caf\ufffd\n"
-    with pytest.raises(CommandError, match="no caf\ufffd"):
+    assert psql.run("bytes") == "word\ufffd\n"
+    with pytest.raises(CommandError, match="no word\ufffd"):
         psql.run("refuse")

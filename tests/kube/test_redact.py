@@ -185,3 +185,10 @@ def test_the_texts_of_an_object_are_redacted_and_its_keys_stay() -> None:
         "a": ["<secret invoice/login:password>", 1, None],
         "b": True,
     }
+
+
+@pytest.mark.parametrize("written", [r"\xE9\u4E2D\U0001F600", r"é中\U0001F600", r"\u00e9\u4e2d\ud83d\ude00", "é中😀"])
+def test_what_is_beyond_ascii_is_found_as_yaml_and_json_escape_it(written: str) -> None:
+    redact = Redactor([secret(phrase="é中😀 and more")])
+
+    assert redact(f'a: "{written} and\n    more"') == 'a: "<secret invoice/login:phrase>"'
