@@ -98,7 +98,7 @@ class Database:
     async def check_ready(self) -> None:
         """Raise DatabaseUnavailable unless the migrations are done and the database answers now, and is durable.
 
-        A server that was told to lose commits since its connections were made serves nothing until that is mended.
+        A server that was told to lose commits since its connections were made serves nothing until that is put right.
         """
         try:
             async with self.connection(timeout=READY_SECONDS) as connection:

@@ -1,4 +1,4 @@
-"""What is refused early, cut short, or no HTTP: an answer where one can be had, and no trace of a fault of ours."""
+"""What is refused early, cut short, or no HTTP: an answer where there can be one, and no trace of a fault of ours."""
 
 import json
 import socket
