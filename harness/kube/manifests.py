@@ -6,6 +6,7 @@ name file, line and object either way: kustomize says which file an object came 
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -168,7 +169,15 @@ def _rendered(
 
 
 def _write(file: Path, body: JsonObject) -> None:
-    file.write_text(json.dumps(body), encoding="utf-8")  # JSON is YAML that no version of it reads otherwise
+    """As JSON, which is YAML that no version of it reads otherwise.
+
+    But for one thing: a character beyond the first 65,536 is two escapes in JSON, which YAML does not put together.
+    """
+    text = json.dumps(body)
+    text = re.sub(
+        r"(?<!\\)((?:\\\\)*)((?:\\ud[89ab]..\\ud[c-f]..)+)", lambda found: found[1] + json.loads(f'"{found[2]}"'), text
+    )
+    file.write_text(text, encoding="utf-8")
 
 
 def _overlay(resources: Sequence[str], images: Mapping[str, str], labels: Mapping[str, str]) -> JsonObject:

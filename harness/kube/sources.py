@@ -15,6 +15,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.composer import Composer
 from ruamel.yaml.constructor import RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent, NodeEvent, ScalarEvent
 from ruamel.yaml.nodes import MappingNode, ScalarNode
 from ruamel.yaml.tag import Tag
 
@@ -33,6 +34,7 @@ _HELM = re.compile(r"\{\{-?\s*(?:\.Values|\.Release|\.Chart|\.Capabilities|inclu
 _HELM_FIX = (
     "holds Helm's template braces: render the chart first (`helm template … > rendered.yaml`), and give that file"
 )
+_HALVES = re.compile("[\ud800-\udfff]")
 _FREE_TEXT = {"ConfigMap", "Secret"}  # whose values may well be somebody's templates
 
 
@@ -84,6 +86,8 @@ def read_text(text: str, file: Path) -> list[Source]:
             raise ManifestError(f"{file}:{text.count(chr(10), 0, helm.start()) + 1}", "", _HELM_FIX) from error
         line, problem = _complaint(error)
         raise ManifestError(f"{file}:{line}" if line else str(file), "", problem) from error
+    except RecursionError as error:
+        raise ManifestError(str(file), "", "is nested too deeply to be read") from error
 
 
 class _NotJson(Exception):
@@ -109,7 +113,32 @@ _TEXT = Tag(suffix="tag:yaml.org,2002:str")
 
 
 class _Composer(Composer):
-    """Leaves it to the constructor what a scalar without quotes means, but for the key of a merge."""
+    """Leaves it to the constructor what a scalar without quotes means, but for the key of a merge.
+
+    An alias inside of what it stands for is refused: no JSON has such a value.
+    """
+
+    def __init__(self, loader: Any = None) -> None:  # noqa: ANN401 -- as declared
+        super().__init__(loader)
+        self.warn_double_anchors = False  # an anchor may be set anew, and the last one before an alias counts
+        self._open: set[str] = set()  # the anchors of the mappings and lists that are not at their end yet
+
+    def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401 -- as declared
+        event = self.parser.peek_event()
+        anchor = event.anchor if isinstance(event, NodeEvent) else None
+        if isinstance(event, AliasEvent) and anchor in self._open:
+            raise MarkedYAMLError(
+                problem=f"the value of the anchor {anchor} contains itself", problem_mark=event.start_mark
+            )
+        if anchor is None or isinstance(event, AliasEvent):
+            return super().compose_node(parent, index)
+        if isinstance(event, ScalarEvent):
+            self._open.discard(anchor)  # from here on the name stands for the scalar
+        else:
+            self._open.add(anchor)
+        node = super().compose_node(parent, index)
+        self._open.discard(anchor)
+        return node
 
     def compose_scalar_node(self, anchor: Any) -> Any:  # noqa: ANN401 -- as declared
         event = self.parser.peek_event()
@@ -175,10 +204,19 @@ def _plain(value: Any, path: FieldPath, lines: dict[FieldPath, int], file: Path)
         for index in range(len(value)):
             lines[*path, index] = value.lc.data[index][0] + 1 if value.lc.data else value.lc.line + 1
         return [_plain(item, (*path, index), lines, file) for index, item in enumerate(value)]
+    if isinstance(value, str) and _HALVES.search(value):
+        try:
+            return value.encode("utf-16", "surrogatepass").decode("utf-16")  # JSON writes such a character as two
+        except UnicodeDecodeError as error:
+            raise _NotJson(_line_of(path, lines), "holds half of a character (\\ud800 to \\udfff alone)") from error
     if isinstance(value, float) and not math.isfinite(value):
-        line = next(lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in lines)
+        line = _line_of(path, lines)
         raise _NotJson(line, f"holds the number {value}, which JSON does not have: put quotes around it if it is text")
     return value
+
+
+def _line_of(path: FieldPath, lines: Mapping[FieldPath, int]) -> int:
+    return next(lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in lines)
 
 
 def _key(key: object, line: int) -> str:

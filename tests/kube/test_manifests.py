@@ -156,3 +156,19 @@ def test_what_kustomize_refuses_is_told_in_its_words(tmp_path: Path) -> None:
 def test_a_kustomization_cannot_be_read_without_kubectl(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="needs kubectl"):
         load(write(tmp_path, kustomization__yaml=KUSTOMIZATION, a__yaml=SERVICE))
+
+
+def test_a_character_that_json_writes_as_two_is_given_to_kustomize_as_one(tmp_path: Path) -> None:
+    """As two escapes, kustomize's YAML parser refuses it."""
+    text = "\U0001f600 \\\\ud83d\\\\ude00"
+    write(tmp_path, a__yaml=f'kind: ConfigMap\napiVersion: v1\nmetadata: {{name: a}}\ndata: {{face: "{text}"}}\n')
+    written: list[str] = []
+
+    def render(overlay: Path) -> str:
+        written.append((overlay / "0.yaml").read_text(encoding="utf-8"))
+        return written[0]
+
+    [found] = load(tmp_path, render, labels={"a": "b"})
+
+    assert found.object["data"]["face"] == "\U0001f600 \\ud83d\\ude00"
+    assert '"\U0001f600 ' in written[0]
