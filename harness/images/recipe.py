@@ -18,7 +18,14 @@ from harness.errors import BuildError
 from harness.images.archive import architecture
 
 WHEELHOUSE = "wheelhouse"
-IGNORED = ("__pycache__", "*.pyc", ".git", ".mypy_cache", ".ruff_cache", ".pytest_cache")
+LEFT_BY_EDITORS = (
+    *(".#*", "#*#", "*~", ".~*", ".*.sw?", "*.sw[nopx]", ".*.kate-swp", ".goutputstream-*", "4913", ".saves-*"),
+    *("*___jb_*___", ".idea", ".vscode", ".DS_Store", "._*", "Thumbs.db", "desktop.ini", ".directory", ".nfs*"),
+)
+"""Locks, swap files, backups and notes that editors and desktops put beside what somebody edits: Emacs, Vim (``4913``
+is its try whether a folder can be written), Kate, gedit, LibreOffice, IntelliJ, VS Code, macOS, Windows, NFS."""
+IGNORED = ("__pycache__", "*.pyc", ".git", ".mypy_cache", ".ruff_cache", ".pytest_cache", *LEFT_BY_EDITORS)
+"""What is never part of an image, unless a COPY names that very file."""
 
 _TAG_DIGITS = 16
 
@@ -58,27 +65,38 @@ class Recipe:
     requirements: Path | None = None
 
     def files(self) -> dict[str, Path]:
-        """The files of the context that go in, by their path in it, sorted. Raises BuildError where one is missing."""
+        """The files of the context that go in, by their path in it, sorted.
+
+        Raises BuildError where one is missing, is a link to nothing, or stands in a folder that cannot be read.
+        """
         found: dict[str, Path] = {}
         for source in copied_sources(self.dockerfile):
             if source.strip("/") == WHEELHOUSE and self.requirements is not None:
                 continue
-            matches = [self.context] if source.strip("/") in {"", "."} else sorted(self.context.glob(source.strip("/")))
+            named = self.context / source.strip("/")
+            matches = [named] if named.is_file() or named == self.context else sorted(self._matches(source.strip("/")))
             if not matches:
                 raise BuildError(f"{self.dockerfile}: COPY {source}: no such file in {self.context}")
             for match in matches:
-                found.update({str(file.relative_to(self.context)): file for file in walk(match)})
+                files = [match] if match.is_file() else walk(match)
+                found.update({str(file.relative_to(self.context)): file for file in files})
         return dict(sorted(found.items()))
 
+    def _matches(self, pattern: str) -> Iterator[Path]:
+        return (match for match in self.context.glob(pattern) if not _is_ignored(match))
+
     def tag(self, base: str) -> str:
-        """The content hash, with ``base`` as the base's identity."""
+        """The content hash, with ``base`` as the base's identity. Raises BuildError as ``files`` does."""
         total = hashlib.sha256()
         for part in (architecture(), base, self.repository):
             total.update(part.encode() + b"\0")
         given = [self.dockerfile, *([self.requirements] if self.requirements else [])]
         for name, file in [*((path.name, path) for path in given), *self.files().items()]:
-            content = file.read_bytes()
-            total.update(f"{name}\0{_is_program(file)}\0{len(content)}\0".encode() + content)
+            try:
+                content, program = file.read_bytes(), _is_program(file)
+            except OSError as error:
+                raise _unreadable(file, error) from error
+            total.update(f"{name}\0{program}\0{len(content)}\0".encode() + content)
         return tag_of(total.hexdigest())
 
     def stage(self, folder: Path, wheels: Path | None) -> None:
@@ -113,15 +131,35 @@ def debian_tag(base: DebianBase, procedure: str) -> str:
     return tag_of(hashlib.sha256("\0".join(parts).encode()).hexdigest())
 
 
-def walk(path: Path) -> Iterator[Path]:
-    """The file, or all files under the folder, without what is never part of an image."""
-    if any(path.match(pattern) for pattern in IGNORED):
+def walk(path: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """The file, or all files under the folder, without what is never part of an image.
+
+    That is also what is neither file nor folder: a socket, or a pipe, which reading would wait on. ``above`` are the
+    folders that it lies in. Raises BuildError for a link to nothing or to a folder above, or for an unreadable folder.
+    """
+    if _is_ignored(path):
         return
-    if path.is_dir():
-        for entry in sorted(path.iterdir()):
-            yield from walk(entry)
-    else:
-        yield path
+    try:
+        if path.is_dir():
+            real = path.resolve()
+            if real in above:
+                raise BuildError(f"{path} is a link to a folder that it lies in, which has no end: remove the link")
+            for entry in sorted(path.iterdir()):
+                yield from walk(entry, (*above, real))
+        elif path.is_file():
+            yield path
+        elif path.is_symlink() and not path.exists():
+            raise BuildError(f"{path} is a link to {path.readlink()}, which does not exist: mend or remove the link")
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _is_ignored(path: Path) -> bool:
+    return any(path.match(pattern) for pattern in IGNORED)
+
+
+def _unreadable(path: Path, error: OSError) -> BuildError:
+    return BuildError(f"{path} is part of an image and cannot be read: {error.strerror}: let your user read it")
 
 
 def copied_sources(dockerfile: Path) -> list[str]:
@@ -129,12 +167,8 @@ def copied_sources(dockerfile: Path) -> list[str]:
 
     Raises BuildError if there is no such file, or for forms whose sources cannot be told: ADD, variables and heredocs.
     """
-    try:
-        text = dockerfile.read_text()
-    except OSError as error:
-        raise BuildError(f"{dockerfile}: {error.strerror}") from error
     sources: list[str] = []
-    uncommented = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    uncommented = "\n".join(line for line in _text(dockerfile).splitlines() if not line.lstrip().startswith("#"))
     for line in re.sub(r"\\[ \t]*\n", " ", uncommented).splitlines():
         instruction, _, rest = line.strip().partition(" ")
         if instruction.upper() == "ADD":
@@ -154,3 +188,14 @@ def copied_sources(dockerfile: Path) -> list[str]:
             )
         sources.extend(words[:-1])
     return sources
+
+
+def _text(dockerfile: Path) -> str:
+    try:
+        if dockerfile.exists() and not dockerfile.is_file():
+            raise BuildError(f"{dockerfile}: is no file")  # a pipe would be waited on
+        return dockerfile.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BuildError(f"{dockerfile}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise BuildError(f"{dockerfile}: is not UTF-8 text ({error})") from error

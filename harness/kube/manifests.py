@@ -105,9 +105,14 @@ def _plain(folder: Path) -> list[Source]:
 
 def _files(folder: Path) -> Iterator[Path]:
     for file in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-        if file.suffix in _SUFFIXES and file.is_file() and not hidden and file.name not in KUSTOMIZATIONS:
-            yield file
+        if any(part.startswith(".") for part in file.relative_to(folder).parts):  # Emacs' lock is a link to nothing
+            continue
+        if file.suffix in _SUFFIXES and file.name not in KUSTOMIZATIONS:
+            if file.is_symlink() and not file.exists():
+                problem = f"is a link to {file.readlink()}, which does not exist: fix or remove the link"
+                raise ManifestError(str(file), "", problem)
+            if file.is_file():  # and no pipe, which reading would wait on
+                yield file
 
 
 def _kustomized(kustomization: Path) -> list[Source]:

@@ -1,4 +1,7 @@
+import os
 import re
+import socket
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -125,3 +128,104 @@ def test_what_cannot_be_told_is_refused_with_the_line(tmp_path: Path, line: str)
 def test_a_dockerfile_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match="nowhere: No such file"):
         copied_sources(tmp_path / "nowhere")
+
+
+EDITORS = [
+    *(".#main.py", "#main.py#", "main.py~", ".main.py.swp", "main.py.swo", "4913", ".DS_Store", "._main.py"),
+    *("main.py___jb_tmp___", ".main.py.kate-swp", ".goutputstream-AB12", ".~lock.a.odt#", "Thumbs.db", ".nfs0001"),
+]
+
+
+@pytest.mark.parametrize("name", EDITORS)
+@pytest.mark.parametrize("copies", ["app/", "app/*", "."])
+def test_what_an_editor_leaves_changes_nothing(recipe: Recipe, name: str, copies: str) -> None:
+    recipe.dockerfile.write_text(f"ARG BASE\nFROM $BASE\nCOPY {copies} /app/\n")
+    before = recipe.tag("base")
+    left = recipe.context / "app" / name
+
+    left.write_text("swap")
+    assert recipe.tag("base") == before
+    left.unlink()
+    left.symlink_to("ann@host:1")
+
+    assert recipe.tag("base") == before
+
+
+def test_a_folder_of_an_editor_changes_nothing(recipe: Recipe) -> None:
+    before = recipe.tag("base")
+    (recipe.context / "app" / ".idea").mkdir()
+    (recipe.context / "app" / ".idea" / "workspace.xml").write_text("<project/>")
+
+    assert recipe.tag("base") == before
+
+
+def test_a_file_that_a_copy_names_goes_in_whatever_it_is_called(recipe: Recipe) -> None:
+    (recipe.context / "app" / "4913").write_text("a year")
+    recipe.dockerfile.write_text("FROM scratch\nCOPY app/4913 /app/\n")
+
+    assert list(recipe.files()) == ["app/4913"]
+
+
+def _socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        here = Path.cwd()
+        os.chdir(path.parent)  # an address of a socket has 107 bytes at most
+        listener.bind(path.name)
+        os.chdir(here)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, _socket, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_neither_file_nor_folder_is_left_out_and_not_waited_on(
+    recipe: Recipe, tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    before = recipe.tag("base")
+    make(recipe.context / "app" / "main.sock")
+    staged = tmp_path / "staged"
+    staged.mkdir()
+
+    recipe.stage(staged, wheels=None)
+
+    assert recipe.tag("base") == before
+    assert not (staged / "app" / "main.sock").exists()
+
+
+def test_a_link_to_nothing_or_to_a_folder_above_is_named(recipe: Recipe) -> None:
+    link = recipe.context / "app" / "settings.py"
+    link.symlink_to("gone.py")
+    with pytest.raises(BuildError, match=r"app/settings.py is a link to gone.py, which does not exist"):
+        recipe.tag("base")
+    link.unlink()
+    link.symlink_to("..")
+    with pytest.raises(
+        BuildError, match=r"app is a link to a folder that it lies in|settings.py is a link to a folder"
+    ):
+        replace(recipe, dockerfile=_copies_all(recipe)).tag("base")
+
+
+def _copies_all(recipe: Recipe) -> Path:
+    recipe.dockerfile.write_text("FROM scratch\nCOPY . /\n")
+    return recipe.dockerfile
+
+
+def test_a_file_or_folder_that_cannot_be_read_is_named(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Raised here: root, as whom tests may run, reads everything."""
+
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(BuildError, match=r"Dockerfile is part of an image and cannot be read: Permission denied"):
+        recipe.tag("base")
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(BuildError, match=r"app is part of an image and cannot be read: Permission denied"):
+        recipe.files()
+
+
+def test_a_dockerfile_that_is_a_pipe_or_no_text_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+
+    with pytest.raises(BuildError, match="pipe: is no file"):
+        copied_sources(tmp_path / "pipe")
+    with pytest.raises(BuildError, match="binary: is not UTF-8"):
+        copied_sources(tmp_path / "binary")

@@ -1,6 +1,7 @@
 """Folders of manifests: plain or with a kustomization, and everything that can be wrong with them."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -172,3 +173,20 @@ def test_a_character_that_json_writes_as_two_is_given_to_kustomize_as_one(tmp_pa
 
     assert found.object["data"]["face"] == "\U0001f600 \\ud83d\\ude00"
     assert '"\U0001f600 ' in written[0]
+
+
+def test_what_an_editor_leaves_is_no_manifest(tmp_path: Path) -> None:
+    write(tmp_path, a__yaml=SERVICE)
+    for name in ("a.yaml~", "#a.yaml#", ".a.yaml.swp", "4913", "._a.yaml", ".DS_Store", "a.yaml___jb_tmp___"):
+        (tmp_path / name).write_text("[")
+    (tmp_path / ".#a.yaml").symlink_to("ann@host:1")
+    os.mkfifo(tmp_path / "pipe.yaml")
+
+    assert [one.subject for one in load(tmp_path)] == ["Service/shop"]
+
+
+def test_a_link_to_nothing_among_the_manifests_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").symlink_to("gone.yaml")
+
+    with pytest.raises(ManifestError, match=r"a.yaml: is a link to gone.yaml, which does not exist"):
+        load(tmp_path)

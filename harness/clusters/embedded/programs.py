@@ -153,9 +153,15 @@ def key(program: Program, sources: Path, go_version: str) -> str:
     programs do not count; those that every program may be linked with do: go.mod, go.sum and what is in ``lego-dns``.
     """
     folder = sources / program.module
-    files = [folder / "go.mod", folder / "go.sum", *sorted(folder.glob("tools.go")), *sorted(folder.glob("lego-dns/*"))]
+    files = [
+        folder / "go.mod",
+        folder / "go.sum",
+        *sorted(folder.glob("tools.go")),
+        *sorted(folder.glob("lego-dns/*.go*")),
+    ]
     if program.own_sources is not None:
         files += sorted((folder / program.own_sources).glob("*.go"))
+    files = [file for file in files if not file.name.startswith(".")]  # an editor's: Go passes over them too
     contents = {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
     flags = [program.package, program.cgo, program.flags(), program.link_option((folder / "go.mod").read_text())]
     return hashlib.sha256(json.dumps([contents, flags, go_version], sort_keys=True).encode()).hexdigest()[:32]
