@@ -173,11 +173,16 @@ def _sources(document: object, file: Path) -> Iterator[Source]:
         line = document.lc.line + 1 if isinstance(document, CommentedSeq) else 1
         raise ManifestError(f"{file}:{line}", "", f"is {what}, {NO_OBJECT}")
     kind = str(document.get("kind", ""))
-    if kind.endswith("List") and isinstance(document.get("items"), CommentedSeq):
-        for item in document["items"]:
-            if kind != "List" and isinstance(item, CommentedMap):  # of a PodList the items need not say what they are
-                item.setdefault("apiVersion", document.get("apiVersion"))
-                item.setdefault("kind", kind.removesuffix("List"))
+    items = document.get("items")
+    if kind.endswith("List") and (isinstance(items, CommentedSeq) or ("items" in document and items is None)):
+        for index, item in enumerate(items or ()):
+            if not isinstance(item, CommentedMap):
+                held = "null" if item is None else "a list" if isinstance(item, CommentedSeq) else f"the text {item}"
+                line = items.lc.data[index][0] + 1 if items.lc.data else document.lc.line + 1
+                raise ManifestError(f"{file}:{line}", kind, f"holds {held} among its items, {NO_OBJECT}")
+            if kind != "List" and not item.get("apiVersion") and not item.get("kind"):
+                item["apiVersion"] = document.get("apiVersion")  # of a PodList the items need not say what they are
+                item["kind"] = kind.removesuffix("List")
             yield from _sources(item, file)
         return
     lines: dict[FieldPath, int] = {}

@@ -88,6 +88,44 @@ def test_a_list_gives_its_items() -> None:
     assert [(one.object["kind"], one.line) for one in read_text(text, FILE)] == [("Pod", 4), ("Service", 5)]
 
 
+@pytest.mark.parametrize(
+    ("kind", "version", "item", "found"),
+    [
+        ("ConfigMapList", "v1", "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}", ("v1", "ConfigMap/a")),
+        ("ConfigMapList", "v1", "{metadata: {name: a}}", ("v1", "ConfigMap/a")),
+        ("DeploymentList", "apps/v1", "{metadata: {name: a}}", ("apps/v1", "Deployment/a")),
+        ("DeploymentList", "apps/v1", "{kind: null, apiVersion: '', metadata: {name: a}}", ("apps/v1", "Deployment/a")),
+        ("WidgetList", "example.test/v1", "{metadata: {name: a}}", ("example.test/v1", "Widget/a")),
+        ("List", "v1", "{apiVersion: v1, kind: List, items: [{kind: Pod, apiVersion: v1}]}", ("v1", "Pod")),
+        ("List", "v1", "{apiVersion: v1, kind: PodList, items: [{metadata: {name: a}}]}", ("v1", "Pod/a")),
+        ("PodList", "v1", "{apiVersion: apps/v1, kind: Deployment, metadata: {name: a}}", ("apps/v1", "Deployment/a")),
+    ],
+)
+def test_a_typed_or_nested_list_is_read_as_kubectl_does(
+    kind: str, version: str, item: str, found: tuple[str, str]
+) -> None:
+    [one] = read_text(f"apiVersion: {version}\nkind: {kind}\nmetadata: {{}}\nitems:\n- {item}\n", FILE)
+
+    assert (one.object["apiVersion"], subject_of(one.object), one.line) == (*found, 5)
+
+
+@pytest.mark.parametrize("items", ["[]", "", "null"])
+def test_a_list_of_nothing_holds_nothing(items: str) -> None:
+    assert read_text(f"apiVersion: v1\nkind: ConfigMapList\nitems: {items}\n", FILE) == []
+
+
+@pytest.mark.parametrize(("item", "held"), [("", "null"), ("[a]", "a list"), ("hello", "the text hello")])
+def test_what_is_no_object_in_a_list_is_said_with_its_line(item: str, held: str) -> None:
+    with pytest.raises(ManifestError, match=rf"^shop.yaml:4: PodList: holds {held} among its items, not a Kubernetes"):
+        read_text(f"apiVersion: v1\nkind: PodList\nitems:\n- {item}\n", FILE)
+
+
+def test_a_kind_that_only_ends_like_a_list_is_an_object() -> None:
+    [one] = read_text("kind: AllowList\nmetadata: {name: a}\nspec: {items: [x]}\n", FILE)
+
+    assert subject_of(one.object) == "AllowList/a"
+
+
 def test_every_field_knows_its_line_and_an_unknown_one_the_nearest_above() -> None:
     source = read_text("# a shop\nkind: Pod\nspec:\n  containers:\n  - name: app\n    image: x\n", FILE)[0]
 
