@@ -97,10 +97,24 @@ def _plain(folder: Path) -> list[Source]:
     """The objects of every file below a folder; hidden files and files of kustomize and Helm are none."""
     if folder.is_file():
         return read_file(folder)
-    if (folder / "Chart.yaml").is_file():
-        problem = "is a Helm chart: render it first (`helm template … > rendered.yaml`), and give that file"
-        raise ManifestError(str(folder), "", problem)
-    return [source for file in _files(folder) for source in read_file(file)]
+    if _is_chart(folder / "Chart.yaml"):
+        raise _chart(folder)
+    found: list[Source] = []
+    for file in _files(folder):
+        if file.name == "Chart.yaml" and _is_chart(file):
+            raise _chart(file.parent)
+        found += read_file(file)
+    return found
+
+
+def _is_chart(file: Path) -> bool:
+    """Whether it is the file that a Helm chart begins with, and no object of that name."""
+    return file.is_file() and not any("kind" in one.object for one in read_file(file))
+
+
+def _chart(folder: Path) -> ManifestError:
+    problem = "is a Helm chart: render it first (`helm template … > rendered.yaml`), and give that file"
+    return ManifestError(str(folder), "", problem)
 
 
 def _files(folder: Path) -> Iterator[Path]:

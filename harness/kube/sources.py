@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.composer import Composer
-from ruamel.yaml.constructor import RoundTripConstructor
+from ruamel.yaml.constructor import DuplicateKeyError, RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, NodeEvent, ScalarEvent
 from ruamel.yaml.nodes import MappingNode, ScalarNode
@@ -35,7 +35,7 @@ _HELM_FIX = (
     "holds Helm's template braces: render the chart first (`helm template … > rendered.yaml`), and give that file"
 )
 _HALVES = re.compile("[\ud800-\udfff]")
-_FREE_TEXT = {"ConfigMap", "Secret"}  # whose values may well be somebody's templates
+_NO_BRACES = {"name", "generateName", "namespace", "labels"}  # of the metadata: Kubernetes takes none there
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,11 @@ def read_text(text: str, file: Path) -> list[Source]:
         documents = [one for one in yaml.load_all(text) if one is not None]
         return [source for one in documents for source in _sources(one, file)]
     except (YAMLError, ValueError, _NotJson) as error:
-        helm = _HELM.search(text)
-        if helm:
-            raise ManifestError(f"{file}:{text.count(chr(10), 0, helm.start()) + 1}", "", _HELM_FIX) from error
         line, problem = _complaint(error)
+        helm = _HELM.search(text)
+        if helm and _may_be_braces(error):
+            told = f"{_HELM_FIX} (as it stands it {problem}{f', line {line}' if line else ''})"
+            raise ManifestError(f"{file}:{text.count(chr(10), 0, helm.start()) + 1}", "", told) from error
         raise ManifestError(f"{file}:{line}" if line else str(file), "", problem) from error
     except RecursionError as error:
         raise ManifestError(str(file), "", "is nested too deeply to be read") from error
@@ -93,9 +94,21 @@ def read_text(text: str, file: Path) -> list[Source]:
 class _NotJson(Exception):
     """What stands in this line has no place in JSON, and so none in a Kubernetes object."""
 
-    def __init__(self, line: int, problem: str) -> None:
+    def __init__(self, line: int, problem: str, *, braces: bool = False) -> None:
         self.line = line
+        self.braces = braces
         super().__init__(problem)
+
+
+class _NoValue(MarkedYAMLError):
+    """YAML that has no value: a tag that does not fit, an anchor that contains itself."""
+
+
+def _may_be_braces(error: Exception) -> bool:
+    """Whether an error may come from a template's braces: YAML takes ``{{ x }}`` for a mapping as a key."""
+    if isinstance(error, _NotJson):
+        return error.braces
+    return isinstance(error, YAMLError) and not isinstance(error, (_NoValue, DuplicateKeyError))
 
 
 def _complaint(error: Exception) -> tuple[int, str]:
@@ -127,9 +140,7 @@ class _Composer(Composer):
         event = self.parser.peek_event()
         anchor = event.anchor if isinstance(event, NodeEvent) else None
         if isinstance(event, AliasEvent) and anchor in self._open:
-            raise MarkedYAMLError(
-                problem=f"the value of the anchor {anchor} contains itself", problem_mark=event.start_mark
-            )
+            raise _NoValue(problem=f"the value of the anchor {anchor} contains itself", problem_mark=event.start_mark)
         if anchor is None or isinstance(event, AliasEvent):
             return super().compose_node(parent, index)
         if isinstance(event, ScalarEvent):
@@ -163,7 +174,7 @@ class _Constructor(RoundTripConstructor):
         try:
             return scalars.tagged(str(node.tag), node.value)
         except ValueError as error:
-            raise MarkedYAMLError(problem=str(error), problem_mark=node.start_mark) from error
+            raise _NoValue(problem=str(error), problem_mark=node.start_mark) from error
 
 
 def _sources(document: object, file: Path) -> Iterator[Source]:
@@ -188,11 +199,17 @@ def _sources(document: object, file: Path) -> Iterator[Source]:
     lines: dict[FieldPath, int] = {}
     body = _plain(document, (), lines, file)
     source = Source(body, file, document.lc.line + 1, lines)
-    if kind not in _FREE_TEXT:
-        for path, text in _texts(body, ()):
-            if _HELM.search(text):
-                raise ManifestError(source.where(path), subject_of(body), _HELM_FIX)
+    for path, text in _texts(body, ()):
+        if _is_no_place_for_braces(path) and _HELM.search(text):
+            raise ManifestError(source.where(path), subject_of(body), _HELM_FIX)
     yield source
+
+
+def _is_no_place_for_braces(path: FieldPath) -> bool:
+    """Whether Kubernetes refuses braces there. Any other text may hold somebody's templates, and not Helm's."""
+    if path[0] == "metadata":
+        return len(path) > 1 and path[1] in _NO_BRACES
+    return path[-1] == "image" and len(path) > 2 and path[-3] in ("containers", "initContainers")  # noqa: PLR2004
 
 
 def _plain(value: Any, path: FieldPath, lines: dict[FieldPath, int], file: Path) -> Any:  # noqa: ANN401 -- any YAML value
@@ -230,7 +247,8 @@ def _key(key: object, line: int) -> str:
         return name
     if key is None or isinstance(key, int):
         raise _NotJson(line, f"uses {'null' if key is None else key} as a key: put quotes around it if it is text")
-    raise _NotJson(line, "uses a mapping or a list as a key: braces that are meant as text need quotes around them")
+    problem = "uses a mapping or a list as a key: braces that are meant as text need quotes around them"
+    raise _NotJson(line, problem, braces=True)
 
 
 def _texts(value: object, path: FieldPath) -> Iterator[tuple[FieldPath, str]]:

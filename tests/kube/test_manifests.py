@@ -190,3 +190,12 @@ def test_a_link_to_nothing_among_the_manifests_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(ManifestError, match=r"a.yaml: is a link to gone.yaml, which does not exist"):
         load(tmp_path)
+
+
+def test_a_chart_further_down_is_told_and_an_object_in_a_file_of_its_name_is_none(tmp_path: Path) -> None:
+    write(tmp_path / "shop", Chart__yaml="apiVersion: v2\nname: shop\n", a__yaml="[")
+    with pytest.raises(ManifestError, match=r"/shop: is a Helm chart: render it first"):
+        load(tmp_path)
+
+    write(tmp_path / "shop", Chart__yaml=SERVICE, a__yaml="")
+    assert [one.subject for one in load(tmp_path)] == ["Service/shop"]

@@ -148,7 +148,6 @@ def test_every_field_knows_its_line_and_an_unknown_one_the_nearest_above() -> No
         ("a: 1\nb: &x\n  c: *x\n", "shop.yaml:3", "the value of the anchor x contains itself"),
         ("a: 1\nb: &x [[*x]]\n", "shop.yaml:2", "the value of the anchor x contains itself"),
         ("&x\na: *x\n", "shop.yaml:2", "the value of the anchor x contains itself"),
-        ("a: " + "[" * 1500 + "]" * 1500, "shop.yaml", "is nested too deeply"),
         ('a: 1\nb: "\\ud83d"\n', "shop.yaml:2", "holds half of a character"),
         ("a: 1\nb: !!timestamp 2026-13-01\n", "shop.yaml:2", "is no time"),
         ("a: 1\nb: [1, -.inf]\n", "shop.yaml:2", "the number -inf, which JSON does not have"),
@@ -158,7 +157,12 @@ def test_every_field_knows_its_line_and_an_unknown_one_the_nearest_above() -> No
         ("hello\n", "shop.yaml:1", "is plain text, not a Kubernetes object"),
         ("a: 1\nb: {{ c }}\n", "shop.yaml:2", "braces that are meant as text need quotes"),
         ("kind: Pod\nreplicas: {{ .Values.replicas }}\n", "shop.yaml:2", "helm template"),
-        ("kind: Pod\nimage: '{{ .Values.image }}'\n", "shop.yaml:2", "helm template"),
+        ("kind: Pod\nspec:\n  containers:\n  - image: '{{ .Values.image }}'\n", "shop.yaml:4", "helm template"),
+        ("kind: ConfigMap\nmetadata:\n  name: '{{ include \"x\" . }}'\n", "shop.yaml:3", "helm template"),
+        ("kind: A\na: '{{ .Values.x }}'\na: b\n", "shop.yaml:3", 'duplicate key "a"'),
+        ("kind: A\na: '{{ .Values.x }}'\nb: !!int x\n", "shop.yaml:3", "is not what its tag"),
+        ("kind: A\na: '{{ .Values.x }}'\n~: x\n", "shop.yaml:3", "uses null as a key"),
+        ("kind: A\na: '{{ .Values.x }}'\nb: [\n", "shop.yaml:2", "(as it stands it is not YAML"),
         ("{{- if .Values.on }}\nkind: Pod\n{{- end }}\n{{ include 'x' . }}", "shop.yaml:4", "helm template"),
     ],
 )
@@ -170,10 +174,25 @@ def test_what_is_wrong_is_said_with_its_line(text: str, where: str, problem: str
     assert problem in raised.value.problem
 
 
-def test_a_config_map_may_hold_anybody_s_templates() -> None:
-    text = "kind: ConfigMap\ndata:\n  rule: '{{ .Values.x }} {{ $labels.pod }}'\n"
+@pytest.mark.parametrize("text", ['{{ template "x" . }}', "{{ .Values.x }} {{ $labels.pod }}", '{{- include "x" . }}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "kind: ConfigMap\ndata:\n  rule: '{}'\n",
+        "kind: Secret\nstringData:\n  rule: |\n    {}\n",
+        "kind: AlertmanagerConfig\napiVersion: monitoring.coreos.com/v1alpha1\nspec:\n  text: '{}'\n",
+        "kind: Settings\ndata: {{image: '{}'}}\n",
+        "kind: Deployment\nmetadata: {{annotations: {{note: '{}'}}}}\n",
+        "kind: Pod\nspec:\n  containers:\n  - args: ['--format', '{}']\n",
+    ],
+)
+def test_any_text_may_hold_anybody_s_templates(body: str, text: str) -> None:
+    assert len(read_text(body.format(text), FILE)) == 1
 
-    assert read_text(text, FILE)[0].object["data"]["rule"].startswith("{{")
+
+def test_a_file_that_is_nested_too_deeply_is_named() -> None:
+    with pytest.raises(ManifestError, match=r"^shop.yaml: is nested too deeply to be read"):
+        read_text("a: " + "[" * 600 + "]" * 600, FILE)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
