@@ -47,7 +47,7 @@ def _said(manifest: JsonObject, body: JsonObject) -> JsonObject:
     meta["labels"] = _without(meta.get("labels"), (LABELS,))
     meta["annotations"] = _without(meta.get("annotations"), _BY_CONTROLLERS)
     said["metadata"] = meta
-    if "spec" in body and "replicas" not in manifest.get("spec", {}):
+    if isinstance(body.get("spec"), dict) and (manifest.get("spec") or {}).get("replicas") is None:
         said["spec"] = {key: value for key, value in body["spec"].items() if key != "replicas"}  # an autoscaler's
     return said
 

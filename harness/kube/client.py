@@ -61,12 +61,13 @@ class ApiUnreachable(ApiError):
 class Api:
     """Requests to the API server of one kubeconfig (and context, default the file's current one).
 
-    Safe to share between threads. Raises SettingsError where the kubeconfig cannot be used; every request raises
-    ApiError or one of its kinds.
+    Safe to share between threads. ``namespace`` is where kubectl puts an object that names none: the context's, or
+    ``default``. Raises SettingsError where the kubeconfig cannot be used; every request raises ApiError or one of its
+    kinds.
     """
 
     def __init__(self, kubeconfig: Path, context: str | None = None) -> None:
-        self._configuration, self._authority, tls = _load(kubeconfig, context)
+        self._configuration, self._authority, tls, self.namespace = _load(kubeconfig, context)
         self._base = str(self._configuration.host).rstrip("/")
         self._tls = tls
         self._pool = urllib3.PoolManager(num_pools=1, maxsize=8, ssl_context=tls)
@@ -194,7 +195,7 @@ class Api:
         if resource is None:
             return None
         prefix = "/apis/" if "/" in body["apiVersion"] else "/api/"
-        namespace = body["metadata"].get("namespace", "default") if resource["namespaced"] else None
+        namespace = (body["metadata"].get("namespace") or self.namespace) if resource["namespaced"] else None
         scope = f"/namespaces/{quote(namespace)}" if namespace else ""
         return f"{prefix}{body['apiVersion']}{scope}/{resource['name']}/{quote(body['metadata']['name'])}"
 
@@ -265,14 +266,14 @@ def _refusal(method: str, path: str, response: urllib3.BaseHTTPResponse) -> ApiE
     return kinds.get(response.status, ApiError)(method, path, response.status, message, reason)
 
 
-def _load(kubeconfig: Path, context: str | None) -> "tuple[Configuration, str | None, ssl.SSLContext]":
-    """Read a kubeconfig with the official client: what it says, its authority's certificates, and the TLS context.
+def _load(kubeconfig: Path, context: str | None) -> "tuple[Configuration, str | None, ssl.SSLContext, str]":
+    """Read a kubeconfig with the official client: it, its authority's certificates, the TLS context, the namespace.
 
     The official client writes keys that a kubeconfig holds as data to temporary files and removes them at exit, which a
     killed process never does: here they live for the moment that OpenSSL needs to read them.
     """
     from kubernetes.client import Configuration  # noqa: PLC0415 -- 0.3 s, for those who need it
-    from kubernetes.config import load_kube_config  # noqa: PLC0415
+    from kubernetes.config import list_kube_config_contexts, load_kube_config  # noqa: PLC0415
 
     configuration = Configuration()
     # The official client remembers its temporary files for the whole process: two threads would delete each other's.
@@ -290,10 +291,13 @@ def _load(kubeconfig: Path, context: str | None) -> "tuple[Configuration, str | 
             tls = _trust(configuration, authority)
             if configuration.cert_file:
                 tls.load_cert_chain(configuration.cert_file, configuration.key_file)
+            contexts, current = list_kube_config_contexts(str(kubeconfig))  # type: ignore[no-untyped-call]
+            chosen = next(one for one in contexts if one["name"] == context) if context else current
+            namespace = chosen["context"].get("namespace") or "default"
         except Exception as error:  # a file that is no kubeconfig makes it raise nearly anything
             named = f", context {context}" if context else ""
             raise SettingsError(f"the kubeconfig {kubeconfig}{named} cannot be used: {error}") from error
-    return configuration, authority, tls
+    return configuration, authority, tls, namespace
 
 
 class _TlsSocket(ssl.SSLSocket):

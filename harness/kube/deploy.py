@@ -94,7 +94,10 @@ def apply(
     after = _at_once(cluster.api.get, [one.path for one in before])
     changes = [change(one.manifest.object, one.body, body) for one, body in zip(before, after, strict=True)]
     bodies = [one.object for one in manifests if one.object["kind"] in KINDS]
-    places = [(one["kind"], one["metadata"].get("namespace", "default"), one["metadata"]["name"]) for one in bodies]
+    places = [
+        (one["kind"], one["metadata"].get("namespace") or cluster.api.namespace, one["metadata"]["name"])
+        for one in bodies
+    ]
     return Applied(changes, [Workload(*place) for place in places])
 
 

@@ -48,7 +48,7 @@ def _says(ingress: JsonObject, rule: str, cause: str, fix: str) -> Diagnosis:
 
 
 def _namespace(body: JsonObject) -> str:
-    return str(body["metadata"].get("namespace", "default"))
+    return str(body["metadata"].get("namespace") or "default")
 
 
 def _there(names: object) -> str:

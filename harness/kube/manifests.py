@@ -76,7 +76,7 @@ def load(
     if not folder.exists():
         raise ManifestError(str(folder), "", "there is no such folder")
     kustomization = kustomization_of(folder) if folder.is_dir() else None
-    sources = _kustomized(kustomization) if kustomization else _plain(folder)
+    sources = _kustomized(kustomization) if kustomization else _settled(_plain(folder))
     if render and (kustomization or images or labels):
         sources = _rendered(
             folder,
@@ -115,6 +115,19 @@ def _is_chart(file: Path) -> bool:
 def _chart(folder: Path) -> ManifestError:
     problem = "is a Helm chart: render it first (`helm template … > rendered.yaml`), and give that file"
     return ManifestError(str(folder), "", problem)
+
+
+def _settled(sources: list[Source]) -> list[Source]:
+    """The objects, less what their metadata leaves empty: to Kubernetes null is as good as nothing.
+
+    Below, null stays as it is: the API server has a meaning for it, as an empty text in a ConfigMap's data.
+    """
+    for source in sources:
+        meta = source.object.get("metadata")
+        if isinstance(meta, dict):
+            for name in [name for name, value in meta.items() if value is None or (name, value) == ("namespace", "")]:
+                del meta[name]
+    return sources
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -183,7 +196,7 @@ def _rendered(
         except CommandError as error:
             told = error.output.replace(f"{overlay}/", "").strip()
             raise ManifestError(str(kustomization_of(folder) or folder), "", f"cannot be rendered: {told}") from error
-        bodies = [source.object for source in read_text(text, folder)]
+        bodies = [source.object for source in _settled(read_text(text, folder))]
         return [_placed(body, folder, overlay, sources) for body in bodies]
 
 
@@ -214,7 +227,7 @@ def _overlay(resources: Sequence[str], images: Mapping[str, str], labels: Mappin
 def _placed(body: JsonObject, folder: Path, overlay: Path, sources: Sequence[Source]) -> Source:
     """A rendered object with the place of the document that it was made from; kustomize's note of it is taken off."""
     meta = body.get("metadata", {})
-    origin = (meta.get("annotations") or {}).pop(_ORIGIN, "")
+    origin = meta.get("annotations", {}).pop(_ORIGIN, "")
     if "annotations" in meta and not meta["annotations"]:
         del meta["annotations"]
     named = next(

@@ -32,6 +32,10 @@ def problems(body: JsonObject) -> Iterator[tuple[FieldPath, str]]:
     if not isinstance(meta, dict) or not meta.get("name"):
         yield ("metadata",), "has no metadata.name"
         return
+    for field in ("name", "namespace"):
+        if not isinstance(meta.get(field) or "", str):  # of a custom resource, too
+            yield ("metadata", field), f"metadata.{field}: {meta[field]!r} is not text: put quotes around it"
+            return
     definition = _kinds().get((body["apiVersion"], body["kind"]))
     if definition is None:
         yield ("kind",), _unknown(body["apiVersion"], body["kind"])

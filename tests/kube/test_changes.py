@@ -71,3 +71,9 @@ def test_replicas_that_the_manifest_gives_are_its_own() -> None:
     manifest = {**MANIFEST, "spec": {"replicas": 3}}
 
     assert change(manifest, BODY, with_("spec replicas", 3)).verb == "configured"
+
+
+def test_a_spec_that_is_null_in_the_manifest_says_nothing_of_replicas() -> None:
+    for spec in (None, {"replicas": None}):
+        assert change({**MANIFEST, "spec": spec}, BODY, with_("spec replicas", 3)).verb == "unchanged"
+    assert change({**MANIFEST, "spec": None}, {**BODY, "spec": None}, {**BODY, "spec": None}).verb == "unchanged"

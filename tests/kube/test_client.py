@@ -41,6 +41,15 @@ def test_a_list_of_nothing_is_empty(fake: FakeApi, api: Api) -> None:
     assert api.items("/api/v1/pods") == []
 
 
+def test_the_namespace_of_what_names_none_is_the_context_s(fake: FakeApi) -> None:
+    said = kubeconfig("http://127.0.0.1:1")
+    said["contexts"] += [{"name": "two", "context": {"cluster": "c", "user": "u", "namespace": "shop"}}]
+    fake.kubeconfig.write_text(json.dumps(said))
+
+    with Api(fake.kubeconfig) as first, Api(fake.kubeconfig, "two") as second:
+        assert (first.namespace, second.namespace) == ("default", "shop")
+
+
 def test_each_verb_sends_its_body(fake: FakeApi, api: Api) -> None:
     fake.answers["/x"] = {"ok": True}
     api.post("/x", {"a": 1})

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ManifestError, UsageError, WaitTimeout
+from harness.kube.client import Api
 from harness.kube.deploy import OWNER, apply, destroy
 from harness.kube.kubectl import JsonObject
 
@@ -102,6 +103,28 @@ def test_a_kind_that_the_cluster_does_not_know_is_refused_with_its_place(
 
     with pytest.raises(ManifestError, match="install its CustomResourceDefinition first"):
         apply(reached, [folder], {}, {}, seconds=60)
+
+
+@pytest.mark.parametrize("namespace", ["", "null", "~", "''"])
+@pytest.mark.parametrize("home", ["default", "mine"])
+def test_what_names_no_namespace_is_read_back_where_kubectl_puts_it(
+    fake: FakeApi, reached: Reached, folder: Path, namespace: str, home: str
+) -> None:
+    said = json.loads(fake.kubeconfig.read_text())
+    said["contexts"][0]["context"] |= {} if home == "default" else {"namespace": home}
+    fake.kubeconfig.write_text(json.dumps(said))
+    empty = f"labels: null\n  annotations: null\n  namespace: {namespace}\n"
+    ports = "spec: {ports: null, selector: null}\n"
+    (folder / "shop.yaml").write_text(f"apiVersion: v1\nkind: Service\nmetadata:\n  name: shop\n  {empty}{ports}")
+    applied = reached.kubectl.binary.parent / "applied.json"
+    there = {**body("Service"), "metadata": {"name": "shop", "namespace": home, "uid": "1"}}
+    fake.answers[f"/api/v1/namespaces/{home}/services/shop"] = lambda: there if applied.exists() else None
+
+    with Api(fake.kubeconfig) as api:
+        done = apply(Reached(reached.kubectl, api), [folder], {}, {}, seconds=60)
+
+    assert [str(one) for one in done.changes] == [f"service/shop created in {home}"]
+    assert json.loads(applied.read_text())["items"][0]["metadata"] == {"name": "shop"}
 
 
 def test_an_image_without_a_tag_is_refused(reached: Reached, folder: Path) -> None:

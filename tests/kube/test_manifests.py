@@ -199,3 +199,22 @@ def test_a_chart_further_down_is_told_and_an_object_in_a_file_of_its_name_is_non
 
     write(tmp_path / "shop", Chart__yaml=SERVICE, a__yaml="")
     assert [one.subject for one in load(tmp_path)] == ["Service/shop"]
+
+
+def test_what_is_null_in_the_metadata_is_as_if_it_were_left_out(tmp_path: Path) -> None:
+    text = SERVICE.replace("  name: shop\n", "  name: shop\n  namespace: null\n  labels:\n  annotations: ~\n")
+    write(tmp_path, a__yaml=text, b__yaml=SERVICE)
+
+    with pytest.raises(ManifestError, match=r"b.yaml:1: Service/shop: is defined already, at .*a.yaml:1"):
+        load(tmp_path)
+    (tmp_path / "b.yaml").unlink()
+    assert load(tmp_path)[0].object["metadata"] == {"name": "shop"}
+
+
+@pytest.mark.parametrize("field", ["name", "namespace"])
+def test_a_name_that_is_no_text_is_said_of_a_custom_resource_too(tmp_path: Path, field: str) -> None:
+    meta = {"name": "shop", field: 12}
+    write(tmp_path, a__yaml=f"apiVersion: example.com/v1\nkind: Thing\nmetadata: {json.dumps(meta)}\n")
+
+    with pytest.raises(ManifestError, match=rf"a.yaml:3: .*metadata.{field}: 12 is not text: put quotes around it"):
+        load(tmp_path)
