@@ -11,7 +11,8 @@ from typing import Final, TypeVar
 from harness.errors import ManifestError, UsageError
 from harness.kube.changes import Change, change
 from harness.kube.client import Api, ApiError, ApiNotFound
-from harness.kube.kubectl import JsonObject, Kubectl
+from harness.kube.discovery import discover
+from harness.kube.kubectl import JsonObject
 from harness.kube.manifests import Manifest, kustomize, load
 from harness.kube.reachable import Reachable
 from harness.kube.rollout import KINDS, OnHint, Workload, unheeded, wait_for_rollouts
@@ -78,13 +79,11 @@ def apply(
 ) -> Applied:
     """As ``deploy``, without waiting for the rollout. ``seconds`` bounds the wait for what is being deleted."""
     tags = dict(map(_name_and_tag, images.values()))
-    manifests = _load(cluster.kubectl, folders, tags, {OWNER: "harness", **labels})
+    manifests = _load(cluster, folders, tags, {OWNER: "harness", **labels})
     before = _place(cluster.api, manifests)
-    for one in before:
-        if not one.path:
-            file, kind = f"{one.manifest.file}:{one.manifest.line}", one.manifest.object["apiVersion"]
-            problem = f"the cluster does not know {kind}: install its CustomResourceDefinition first"
-            raise ManifestError(file, one.manifest.subject, problem)
+    unknown = [one.manifest for one in before if not one.path]
+    if unknown:
+        raise ManifestError.of([_not_served(cluster.api, one) for one in unknown])
     _refuse_strangers(before)
     leaving = {one.path: one.body for one in before if one.body and "deletionTimestamp" in one.body["metadata"]}
     _wait_gone(cluster.api, leaving, seconds)
@@ -108,7 +107,7 @@ def destroy(cluster: Reachable, folders: Sequence[Path], *, seconds: float) -> l
     alone): safe to repeat, and empty then. Raises UsageError, before anything is deleted, if something there was not
     made by the harness; WaitTimeout, with what remains and what holds it, after ``seconds``.
     """
-    manifests = _load(cluster.kubectl, folders, {}, {})
+    manifests = _load(cluster, folders, {}, {})
     api = cluster.api
     going = _roots(_place(api, manifests))
     _refuse_strangers(going)
@@ -129,13 +128,31 @@ def destroy(cluster: Reachable, folders: Sequence[Path], *, seconds: float) -> l
 
 
 def _load(
-    kubectl: Kubectl, folders: Sequence[Path], tags: Mapping[str, str], labels: Mapping[str, str]
+    cluster: Reachable, folders: Sequence[Path], tags: Mapping[str, str], labels: Mapping[str, str]
 ) -> list[Manifest]:
     """The manifests of all folders, namespaces first."""
-    render = kustomize(kubectl)
+    render = kustomize(cluster.kubectl)
+
+    def of(folder: Path) -> list[Manifest]:
+        return load(folder, render, images=tags, labels=labels, served=lambda kind: _homes(cluster.api, kind))
+
     with ThreadPoolExecutor(max_workers=2) as pool:
-        loaded = pool.map(lambda folder: load(folder, render, images=tags, labels=labels), folders)
+        loaded = pool.map(of, folders)
         return sorted((one for part in loaded for one in part), key=lambda one: one.object["kind"] != "Namespace")
+
+
+def _homes(api: Api, kind: str) -> str:
+    try:
+        return discover(api).homes(kind)
+    except ApiError as error:  # what it would add to is the error that counts
+        return f"where this cluster serves {kind} could not be asked ({error.output.strip()})"
+
+
+def _not_served(api: Api, manifest: Manifest) -> ManifestError:
+    version, kind = manifest.object["apiVersion"], manifest.object["kind"]
+    problem = f"the cluster does not know {version} {kind}: install its CustomResourceDefinition first, or put it"
+    problem += f" beside this; {_homes(api, kind)}"
+    return ManifestError(manifest.where(("apiVersion",)), manifest.subject, problem)
 
 
 def _name_and_tag(reference: str) -> tuple[str, str]:

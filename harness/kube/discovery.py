@@ -41,6 +41,12 @@ class Discovery:
     resources: tuple[Served, ...]
     silent: Mapping[str, str] = field(default_factory=dict)
 
+    def homes(self, kind: str) -> str:
+        """Where a kind is served, in words."""
+        found = [one for one in self.resources if one.kind == kind and not one.subresource]
+        versions = dict.fromkeys("/".join(filter(None, (one.group, one.version))) for one in found)
+        return f"this cluster serves {kind} in {' and '.join(versions)}" if versions else f"this cluster has no {kind}"
+
 
 def discover(api: Api) -> Discovery:
     """Everything that a cluster serves. Raises ApiError."""

@@ -15,7 +15,7 @@ from typing import Final
 
 from harness.errors import CommandError, ManifestError
 from harness.kube.kubectl import JsonObject, Kubectl
-from harness.kube.schemas import UnknownKind, problems
+from harness.kube.schemas import UnknownKind, misplaced, problems
 from harness.kube.sources import FieldPath, Source, read_file, read_text, subject_of
 
 Render = Callable[[Path], str]
@@ -67,11 +67,13 @@ def load(
     *,
     images: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
+    served: Callable[[str], str] | None = None,
 ) -> list[Manifest]:
     """The objects of a folder (or of one file), in the order in which they can be applied: namespaces first.
 
     ``render`` is needed for a kustomization, and for ``images`` (name -> tag) and ``labels`` (added to every object's
-    metadata, never to selectors and pod templates). Raises ManifestError, which lists everything that is wrong.
+    metadata, never to selectors and pod templates). ``served`` says where a cluster serves a kind, for the message of
+    one that Kubernetes has not in that version. Raises ManifestError, which lists everything that is wrong.
     """
     if not folder.exists():
         raise ManifestError(str(folder), "", "there is no such folder")
@@ -90,7 +92,7 @@ def load(
         raise ManifestError(str(kustomization or folder), "", "needs kubectl to be rendered, and none is at hand")
     if not sources:
         raise ManifestError(str(folder), "", "holds no Kubernetes object")
-    return _checked(sources)
+    return _checked(sources, served)
 
 
 def _plain(folder: Path) -> list[Source]:
@@ -244,16 +246,18 @@ def _placed(body: JsonObject, folder: Path, overlay: Path, sources: Sequence[Sou
     return Source(body, shown, 1)  # generated, or renamed by the kustomization
 
 
-def _checked(sources: Sequence[Source]) -> list[Manifest]:
+def _checked(sources: Sequence[Source], served: Callable[[str], str] | None) -> list[Manifest]:
     manifests: list[Manifest] = []
     wrong: list[ManifestError] = []
     seen: dict[tuple[str, ...], Source] = {}
     for source in sources:
         note = ""
         try:
-            wrong += [_wrong(source, told, path) for path, told in problems(source.object)]
-        except UnknownKind as kind:
-            note = f"{kind} is a custom resource: its fields could not be checked"
+            found = list(problems(source.object))
+            there = f"; {served(source.object['kind'])}" if found and served and misplaced(source.object) else ""
+            wrong += [_wrong(source, told + there, path) for path, told in found]
+        except UnknownKind as unknown:
+            note = f"{unknown} is a custom resource: its fields could not be checked"
         if not wrong:
             first = seen.setdefault(_identity(source.object), source)
             if first is not source:

@@ -10,6 +10,7 @@ from kubernetes_validate import utils as published
 from referencing import Registry, Resource
 
 from harness.kube.kubectl import JsonObject
+from harness.kube.moved import gone
 from harness.kube.sources import FieldPath
 
 KUBERNETES: Final = "1.36"
@@ -17,6 +18,12 @@ KUBERNETES: Final = "1.36"
 
 class UnknownKind(Exception):
     """Not one of Kubernetes' own kinds: a custom resource, which no published schema describes."""
+
+
+def misplaced(body: JsonObject) -> bool:
+    """Whether an object has a version and a kind, and Kubernetes no such kind in that version."""
+    place = (body.get("apiVersion"), body.get("kind"))
+    return all(isinstance(one, str) and one for one in place) and place not in _kinds()
 
 
 def problems(body: JsonObject) -> Iterator[tuple[FieldPath, str]]:
@@ -38,7 +45,8 @@ def problems(body: JsonObject) -> Iterator[tuple[FieldPath, str]]:
             return
     definition = _kinds().get((body["apiVersion"], body["kind"]))
     if definition is None:
-        yield ("kind",), _unknown(body["apiVersion"], body["kind"])
+        old = gone(body["apiVersion"], body["kind"])
+        yield ("apiVersion",) if old else ("kind",), old or _unknown(body["apiVersion"], body["kind"])
         return
     validator = jsonschema.Draft202012Validator(
         {"$ref": f"{_definitions()['$id']}#/$defs/{definition}"}, registry=_registry()
@@ -74,7 +82,8 @@ def _kinds() -> dict[tuple[str, str], str]:
 def _unknown(api_version: str, kind: str) -> str:
     """What is wrong with a kind that the schemas do not have. Raises UnknownKind if it may be a custom one."""
     group = api_version.rpartition("/")[0]
-    if group not in {known.rpartition("/")[0] for known, _ in _kinds()}:
+    custom = "." in group  # the API server takes no CustomResourceDefinition whose group has no dot
+    if custom and group not in {known.rpartition("/")[0] for known, _ in _kinds()}:
         raise UnknownKind(f"{api_version} {kind}")
     homes = sorted(known for known, name in _kinds() if name == kind)
     if homes:

@@ -16,11 +16,17 @@ from harness.kube.kubectl import JsonObject, Kubectl
 
 Answer = JsonObject | str | Callable[[], Any]
 
-KUBECTL = """#!/bin/sh
-# What is rendered are the plain documents of the overlay; what is applied is kept; what else is asked is repeated.
+KUBECTL = r"""#!/bin/sh
+# What is rendered are the plain documents of the overlay, each with where it came from; what is applied is kept; what
+# else is asked is repeated.
 shift 2
 case "$1" in
-  kustomize) for file in "$2"/[0-9]*.yaml; do cat "$file"; printf '\\n---\\n'; done ;;
+  kustomize)
+    for file in "$2"/[0-9]*.yaml; do
+      origin="{\"config.kubernetes.io/origin\": \"path: $(basename "$file")\"}"
+      sed "s|\"metadata\": {|&\"annotations\": $origin, |" "$file"
+      printf '\n---\n'
+    done ;;
   apply) cat > "$(dirname "$0")/applied.json" ;;
   logs | exec) printf 'word\\351 \\377\\000\\342\\202\n'; printf 'word\\351\n' >&2; [ "$2" != failing ] ;;
   *) echo "kubectl $*" ;;

@@ -96,13 +96,57 @@ def test_what_the_harness_did_not_make_is_neither_changed_nor_deleted(
         assert fake.asked("DELETE") == []
 
 
+def serves(fake: FakeApi, *kinds: str) -> None:
+    """Have aggregated discovery name these kinds, each as ``group/version/kind``."""
+    groups = [
+        {
+            "metadata": {"name": group},
+            "versions": [
+                {
+                    "version": version,
+                    "resources": [
+                        {"resource": f"{kind.lower()}s", "responseKind": {"kind": kind}, "scope": "Namespaced"}
+                    ],
+                }
+            ],
+        }
+        for group, version, kind in (one.split("/") for one in kinds)
+    ]
+    fake.answers["/api"] = {"kind": "APIGroupDiscoveryList", "items": []}
+    fake.answers["/apis"] = {"kind": "APIGroupDiscoveryList", "items": groups}
+
+
 def test_a_kind_that_the_cluster_does_not_know_is_refused_with_its_place(
     fake: FakeApi, reached: Reached, folder: Path
 ) -> None:
-    (folder / "custom.yaml").write_text("apiVersion: example.com/v1\nkind: Thing\nmetadata:\n  name: x\n")
+    (folder / "custom.yaml").write_text("kind: Thing\napiVersion: example.com/v1\nmetadata:\n  name: x\n")
+    serves(fake, "example.com/v2/Thing")
 
-    with pytest.raises(ManifestError, match="install its CustomResourceDefinition first"):
+    with pytest.raises(ManifestError) as raised:
         apply(reached, [folder], {}, {}, seconds=60)
+
+    assert raised.value.where == f"{folder}/custom.yaml:2"
+    assert "does not know example.com/v1 Thing: install its CustomResourceDefinition first" in raised.value.problem
+    assert raised.value.problem.endswith("; this cluster serves Thing in example.com/v2")
+    assert not (reached.kubectl.binary.parent / "applied.json").exists()
+
+
+@pytest.mark.parametrize("served", ["networking.k8s.io/v1", ""])
+def test_a_kind_that_has_moved_is_refused_with_where_the_cluster_has_it(
+    fake: FakeApi, reached: Reached, folder: Path, served: str
+) -> None:
+    (folder / "old.yaml").write_text("kind: Ingress\napiVersion: extensions/v1beta1\nmetadata:\n  name: x\n")
+    if served:
+        serves(fake, f"{served}/Ingress")
+
+    with pytest.raises(ManifestError) as raised:
+        apply(reached, [folder], {}, {}, seconds=60)
+
+    assert raised.value.where == f"{folder}/old.yaml:2"
+    assert "gone since Kubernetes 1.22: write networking.k8s.io/v1" in raised.value.problem
+    told = f"this cluster serves Ingress in {served}" if served else "could not be asked"
+    assert told in raised.value.problem
+    assert not (reached.kubectl.binary.parent / "applied.json").exists()
 
 
 @pytest.mark.parametrize("namespace", ["", "null", "~", "''"])
