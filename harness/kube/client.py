@@ -180,9 +180,12 @@ class Api:
             opened.close()
             raise ApiUnreachable("CONNECT", f"{host}:{port}", 0, str(error)) from error
 
-    def resource(self, api_version: str, kind: str) -> JsonObject | None:
-        """The server's APIResource (``name`` is the plural, ``namespaced``) for a kind; None where it serves none."""
-        if api_version not in self._resources:
+    def resource(self, api_version: str, kind: str, *, again: bool = False) -> JsonObject | None:
+        """The server's APIResource (``name`` is the plural, ``namespaced``) for a kind; None where it serves none.
+
+        The server is asked once for each version of a group, and once more with ``again``.
+        """
+        if again or api_version not in self._resources:
             prefix = "/apis/" if "/" in api_version else "/api/"
             answer = self.find(prefix + api_version)
             self._resources[api_version] = answer["resources"] if answer else []

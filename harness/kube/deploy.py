@@ -3,27 +3,25 @@
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
 from harness.errors import ManifestError, UsageError
+from harness.kube import definitions, going
 from harness.kube.changes import Change, change
-from harness.kube.client import Api, ApiError, ApiNotFound
+from harness.kube.client import Api, ApiError
 from harness.kube.discovery import discover
 from harness.kube.kubectl import JsonObject
 from harness.kube.manifests import Manifest, kustomize, load
 from harness.kube.reachable import Reachable
 from harness.kube.rollout import KINDS, OnHint, Workload, unheeded, wait_for_rollouts
-from harness.kube.wait import wait_until
 
 T = TypeVar("T")
 
 OWNER: Final = "harness.dev/owner"
 """The label that says that the harness made an object."""
 
-_EMPTIED: Final = "harness.dev/emptied"
 _APPLY_SECONDS: Final = 120.0
 _VOLUMES: Final = "/api/v1/persistentvolumes"
 _MADE_BY_THE_SERVER: Final = {("ServiceAccount", "default")}  # in every namespace, and anybody's to configure
@@ -77,52 +75,73 @@ def apply(
     *,
     seconds: float,
 ) -> Applied:
-    """As ``deploy``, without waiting for the rollout. ``seconds`` bounds the wait for what is being deleted."""
+    """As ``deploy``, without waiting for the rollout.
+
+    ``seconds`` bounds the wait for what is being deleted, and that for the kinds which the manifests themselves define.
+    """
     tags = dict(map(_name_and_tag, images.values()))
     manifests = _load(cluster, folders, tags, {OWNER: "harness", **labels})
-    before = _place(cluster.api, manifests)
+    defined = definitions.brought(manifests)
+    definitions.check(manifests, defined)
+    before = _place(cluster.api, manifests, defined)
     unknown = [one.manifest for one in before if not one.path]
     if unknown:
         raise ManifestError.of([_not_served(cluster.api, one) for one in unknown])
     _refuse_strangers(before)
     leaving = {one.path: one.body for one in before if one.body and "deletionTimestamp" in one.body["metadata"]}
-    _wait_gone(cluster.api, leaving, seconds)
-    document = json.dumps({"apiVersion": "v1", "kind": "List", "items": [one.object for one in manifests]})
-    options = ("--server-side", "--force-conflicts", "--field-manager=harness")
-    cluster.kubectl.run("apply", *options, "-f", "-", stdin=document, seconds=_APPLY_SECONDS)
+    going.wait_gone(cluster.api, leaving, seconds)
+    objects = [one.object for one in manifests]
+    if defined:
+        first = sum(map(_is_first, objects))
+        _apply(cluster, objects[:first])
+        definitions.wait_served(cluster.api, defined, seconds=seconds)
+        _apply(cluster, objects[first:])
+    else:
+        _apply(cluster, objects)
     after = _at_once(cluster.api.get, [one.path for one in before])
     changes = [change(one.manifest.object, one.body, body) for one, body in zip(before, after, strict=True)]
-    bodies = [one.object for one in manifests if one.object["kind"] in KINDS]
-    places = [
-        (one["kind"], one["metadata"].get("namespace") or cluster.api.namespace, one["metadata"]["name"])
-        for one in bodies
-    ]
-    return Applied(changes, [Workload(*place) for place in places])
+    rolled = [one for one in objects if one["kind"] in KINDS]
+    homes = [one["metadata"].get("namespace") or cluster.api.namespace for one in rolled]
+    places = zip(rolled, homes, strict=True)
+    return Applied(changes, [Workload(one["kind"], home, one["metadata"]["name"]) for one, home in places])
+
+
+def _apply(cluster: Reachable, objects: Sequence[JsonObject]) -> None:
+    if objects:
+        document = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+        options = ("--server-side", "--force-conflicts", "--field-manager=harness")
+        cluster.kubectl.run("apply", *options, "-f", "-", stdin=document, seconds=_APPLY_SECONDS)
 
 
 def destroy(cluster: Reachable, folders: Sequence[Path], *, seconds: float) -> list[str]:
     """Delete what ``deploy`` made of the folders, and wait until it is gone, with the volumes of its namespaces.
 
-    A namespace goes with everything in it. Returns a line for each object deleted (of a namespace, the namespace
-    alone): safe to repeat, and empty then. Raises UsageError, before anything is deleted, if something there was not
-    made by the harness; WaitTimeout, with what remains and what holds it, after ``seconds``.
+    A namespace goes with everything in it, and a CustomResourceDefinition with every object of its kind: it goes last,
+    so that whoever attends to those objects can still do so. Returns a line for each object deleted (of a namespace,
+    the namespace alone): safe to repeat, and empty then. Raises UsageError, before anything is deleted, if something
+    there was not made by the harness; WaitTimeout, with what remains and what holds it, after ``seconds``.
     """
     manifests = _load(cluster, folders, {}, {})
     api = cluster.api
-    going = _roots(_place(api, manifests))
-    _refuse_strangers(going)
-    bodies = {one.path: one.body for one in going if one.body}
+    roots = _roots(_place(api, manifests, definitions.brought(manifests)))
+    _refuse_strangers(roots)
+    bodies = {one.path: one.body for one in roots if one.body}
     homes = {body["metadata"]["name"] for body in bodies.values() if body["kind"] == "Namespace"}
     volumes = {f"{_VOLUMES}/{one['metadata']['name']}": one for one in _volumes(api, homes)}
-    _empty(api, homes)
-    for path, body in bodies.items():
-        _delete(api, path, "Background" if body["kind"] == "Namespace" else "Foreground")
-    _wait_emptied(api, homes, seconds)
-    _wait_gone(api, bodies, seconds)
+    going.empty(api, homes)
+    kinds = {path: body for path, body in bodies.items() if definitions.is_definition(body)}
+    objects = {path: body for path, body in bodies.items() if path not in kinds}
+    for path, body in objects.items():
+        going.delete(api, path, "Background" if body["kind"] == "Namespace" else "Foreground")
+    going.wait_emptied(api, homes, seconds)
+    going.wait_gone(api, objects, seconds)
+    for path in kinds:
+        going.delete(api, path)
+    going.wait_gone(api, kinds, seconds)
     for path, body in volumes.items():
         if body["spec"].get("persistentVolumeReclaimPolicy") == "Retain":
-            _delete(api, path)  # its claim was ours, and nobody else deletes it
-    _wait_gone(api, volumes, seconds)
+            going.delete(api, path)  # its claim was ours, and nobody else deletes it
+    going.wait_gone(api, volumes, seconds)
     metas = [(body["kind"].lower(), body["metadata"]) for body in bodies.values()]
     return [str(Change("deleted", f"{kind}/{meta['name']}", meta.get("namespace", ""))) for kind, meta in metas]
 
@@ -130,7 +149,7 @@ def destroy(cluster: Reachable, folders: Sequence[Path], *, seconds: float) -> l
 def _load(
     cluster: Reachable, folders: Sequence[Path], tags: Mapping[str, str], labels: Mapping[str, str]
 ) -> list[Manifest]:
-    """The manifests of all folders, namespaces first."""
+    """The manifests of all folders: namespaces first, then the definitions of kinds."""
     render = kustomize(cluster.kubectl)
 
     def of(folder: Path) -> list[Manifest]:
@@ -138,7 +157,14 @@ def _load(
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         loaded = pool.map(of, folders)
-        return sorted((one for part in loaded for one in part), key=lambda one: one.object["kind"] != "Namespace")
+        return sorted(
+            (one for part in loaded for one in part),
+            key=lambda one: (not _is_first(one.object), one.object["kind"] != "Namespace"),
+        )
+
+
+def _is_first(body: JsonObject) -> bool:
+    return bool(body["kind"] == "Namespace") or definitions.is_definition(body)
 
 
 def _homes(api: Api, kind: str) -> str:
@@ -162,9 +188,13 @@ def _name_and_tag(reference: str) -> tuple[str, str]:
     return name, tag
 
 
-def _place(api: Api, manifests: Iterable[Manifest]) -> list[_Placed]:
-    """Each manifest with its path, empty where the cluster does not serve its kind, and what is there."""
-    paths = [(one, api.path_of(one.object) or "") for one in manifests]
+def _place(api: Api, manifests: Iterable[Manifest], defined: definitions.Definitions) -> list[_Placed]:
+    """Each manifest with its path, empty where neither cluster nor manifests have its kind, and what is there."""
+    paths = []
+    for one in manifests:
+        definition = definitions.of(one.object, defined)
+        path = definition.path_of(one.object, api.namespace) if definition else api.path_of(one.object)
+        paths.append((one, path or ""))
     there = _at_once(lambda path: api.find(path) if path else None, [path for _, path in paths])
     return [_Placed(one, path, body) for (one, path), body in zip(paths, there, strict=True)]
 
@@ -204,84 +234,3 @@ def _volumes(api: Api, homes: set[str]) -> list[JsonObject]:
     except ApiError:
         return []
     return [one for one in volumes if one["spec"].get("claimRef", {}).get("namespace") in homes]
-
-
-def _slow_to_go(homes: set[str]) -> list[str]:
-    return [f"/api/v1/namespaces/{home}/{kind}" for home in homes for kind in ("pods", "persistentvolumeclaims")]
-
-
-def _empty(api: Api, homes: set[str]) -> None:
-    """Begin to delete the workloads, pods and claims of namespaces: their controller begins only after 5 s."""
-    for home in homes:
-        for kind in ("deployments", "statefulsets", "daemonsets", "replicasets"):
-            _delete(api, f"/apis/apps/v1/namespaces/{home}/{kind}")
-    for path in _slow_to_go(homes):
-        _delete(api, path)
-
-
-def _wait_emptied(api: Api, homes: set[str], seconds: float) -> None:
-    """Wait until the pods and claims of deleted namespaces are gone, and have the namespace controller look again.
-
-    It would look only after half of the longest grace period that it met, or of the 15 s that it allows a finalizer,
-    however soon they ended (pkg/controller/namespace/deletion/namespaced_resources_deleter.go); a change of the
-    namespace makes it look after 5 s (namespace_controller.go).
-    """
-    awaited = _slow_to_go(homes)
-
-    def remaining() -> list[str]:
-        return [f"{path.rpartition('/')[2]} {one['metadata']['name']}" for path in awaited for one in api.items(path)]
-
-    names = ", ".join(sorted(homes))
-    wait_until(
-        f"the pods and claims of {names} to be gone",
-        lambda: not remaining(),
-        seconds=seconds,
-        describe=lambda: ", ".join(remaining()),
-    )
-    for home in homes:
-        with suppress(ApiNotFound):
-            api.patch(f"/api/v1/namespaces/{home}", {"metadata": {"annotations": {_EMPTIED: "true"}}})
-
-
-def _delete(api: Api, path: str, policy: str = "Background") -> None:
-    """Begin to delete an object. With Foreground, gone means that what it owns is gone too."""
-    try:
-        api.delete(path, propagationPolicy=policy)
-    except ApiNotFound:
-        return
-
-
-def _wait_gone(api: Api, bodies: Mapping[str, JsonObject], seconds: float) -> None:
-    """Wait until none of the objects is there; one of the same name that was made since does not count."""
-    remaining = dict(bodies)
-
-    def gone() -> bool:
-        for path, body in bodies.items():
-            now = api.find(path) if path in remaining else None
-            if now is None or now["metadata"]["uid"] != body["metadata"]["uid"]:
-                remaining.pop(path, None)
-            else:
-                remaining[path] = now
-        return not remaining
-
-    def describe() -> str:
-        return "; ".join(_held(api, body) for body in remaining.values())
-
-    if bodies:
-        names = ", ".join(f"{body['kind'].lower()}/{body['metadata']['name']}" for body in bodies.values())
-        wait_until(f"{names} to be gone", gone, seconds=seconds, describe=describe)
-
-
-def _held(api: Api, body: JsonObject) -> str:
-    """What keeps an object that is being deleted: finalizers, and in a namespace what remains there."""
-    name = f"{body['kind'].lower()}/{body['metadata']['name']}"
-    holds = [f"finalizer {one}" for one in body["metadata"].get("finalizers", ())]
-    status = body.get("status", {})
-    if status.get("message"):
-        holds.append(status["message"])
-    if body["kind"] == "Namespace":
-        told = [one for one in status.get("conditions", ()) if one.get("status") == "True"]
-        holds += [str(one.get("message", "")) for one in told]
-        pods = api.items(f"/api/v1/namespaces/{body['metadata']['name']}/pods")
-        holds += [f"pod {one['metadata']['name']} is {one['status'].get('phase', 'there')}" for one in pods]
-    return f"{name} is held by " + (", ".join(holds) or status.get("phase", "nothing that it names"))

@@ -185,8 +185,10 @@ def _sources(document: object, file: Path) -> Iterator[Source]:
         raise ManifestError(f"{file}:{line}", "", f"is {what}, {NO_OBJECT}")
     kind = str(document.get("kind", ""))
     items = document.get("items")
-    if kind.endswith("List") and (isinstance(items, CommentedSeq) or ("items" in document and items is None)):
-        for index, item in enumerate(items or ()):
+    if kind.endswith("List") and "items" in document and items is None:
+        return
+    if kind.endswith("List") and isinstance(items, CommentedSeq):
+        for index, item in enumerate(items):
             if not isinstance(item, CommentedMap):
                 held = "null" if item is None else "a list" if isinstance(item, CommentedSeq) else f"the text {item}"
                 line = items.lc.data[index][0] + 1 if items.lc.data else document.lc.line + 1

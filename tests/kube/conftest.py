@@ -27,7 +27,10 @@ case "$1" in
       sed "s|\"metadata\": {|&\"annotations\": $origin, |" "$file"
       printf '\n---\n'
     done ;;
-  apply) cat > "$(dirname "$0")/applied.json" ;;
+  apply)
+    cd "$(dirname "$0")"
+    cat > applied.json
+    { cat applied.json; echo; } >> applied.jsonl ;;
   logs | exec) printf 'word\\351 \\377\\000\\342\\202\n'; printf 'word\\351\n' >&2; [ "$2" != failing ] ;;
   *) echo "kubectl $*" ;;
 esac
