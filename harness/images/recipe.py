@@ -149,7 +149,7 @@ def walk(path: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
         elif path.is_file():
             yield path
         elif path.is_symlink() and not path.exists():
-            raise BuildError(f"{path} is a link to {path.readlink()}, which does not exist: mend or remove the link")
+            raise BuildError(f"{path} is a link to {path.readlink()}, which does not exist: fix or remove the link")
     except OSError as error:
         raise _unreadable(path, error) from error
 

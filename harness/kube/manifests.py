@@ -136,6 +136,8 @@ def _files(folder: Path) -> Iterator[Path]:
     for file in sorted(folder.rglob("*")):
         if any(part.startswith(".") for part in file.relative_to(folder).parts):  # Emacs' lock is a link to nothing
             continue
+        if file.is_dir() and not os.access(file, os.R_OK | os.X_OK):  # rglob passes over it
+            raise ManifestError(str(file), "", "cannot be read: Permission denied")
         if file.suffix in _SUFFIXES and file.name not in KUSTOMIZATIONS:
             if file.is_symlink() and not file.exists():
                 problem = f"is a link to {file.readlink()}, which does not exist: fix or remove the link"

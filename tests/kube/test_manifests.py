@@ -218,3 +218,13 @@ def test_a_name_that_is_no_text_is_said_of_a_custom_resource_too(tmp_path: Path,
 
     with pytest.raises(ManifestError, match=rf"a.yaml:3: .*metadata.{field}: 12 is not text: put quotes around it"):
         load(tmp_path)
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said here: root, as whom tests may run, reads everything."""
+    write(tmp_path, a__yaml=SERVICE)
+    (tmp_path / "closed").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, _: path.name != "closed")
+
+    with pytest.raises(ManifestError, match=r"/closed: cannot be read: Permission denied"):
+        load(tmp_path)
