@@ -16,6 +16,7 @@ from harness.kube.kubectl import JsonObject
 from harness.kube.manifests import Manifest, kustomize, load
 from harness.kube.reachable import Reachable
 from harness.kube.rollout import KINDS, OnHint, Workload, unheeded, wait_for_rollouts
+from harness.kube.schemas import misplaced
 
 T = TypeVar("T")
 
@@ -176,8 +177,10 @@ def _homes(api: Api, kind: str) -> str:
 
 def _not_served(api: Api, manifest: Manifest) -> ManifestError:
     version, kind = manifest.object["apiVersion"], manifest.object["kind"]
-    problem = f"the cluster does not know {version} {kind}: install its CustomResourceDefinition first, or put it"
-    problem += f" beside this; {_homes(api, kind)}"
+    fix = "install its CustomResourceDefinition first, or put it beside this"
+    if not misplaced(manifest.object):
+        fix = "it is Kubernetes' own, which this cluster is too old for or has switched off"
+    problem = f"the cluster does not know {version} {kind}: {fix}; {_homes(api, kind)}"
     return ManifestError(manifest.where(("apiVersion",)), manifest.subject, problem)
 
 

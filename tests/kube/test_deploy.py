@@ -131,6 +131,20 @@ def test_a_kind_that_the_cluster_does_not_know_is_refused_with_its_place(
     assert not (reached.kubectl.binary.parent / "applied.json").exists()
 
 
+def test_a_kind_of_kubernetes_own_that_the_cluster_lacks_needs_no_definition(
+    fake: FakeApi, reached: Reached, folder: Path
+) -> None:
+    (folder / "x.yaml").write_text(
+        "apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: x}\nvalue: 1\n"
+    )
+    serves(fake)
+
+    with pytest.raises(
+        ManifestError, match=r"it is Kubernetes' own, which this cluster is too old for.*has no Priority"
+    ):
+        apply(reached, [folder], {}, {}, seconds=60)
+
+
 @pytest.mark.parametrize("served", ["networking.k8s.io/v1", ""])
 def test_a_kind_that_has_moved_is_refused_with_where_the_cluster_has_it(
     fake: FakeApi, reached: Reached, folder: Path, served: str
