@@ -31,7 +31,7 @@ case "$1" in
     cd "$(dirname "$0")"
     cat > applied.json
     { cat applied.json; echo; } >> applied.jsonl ;;
-  logs | exec) printf 'word\\351 \\377\\000\\342\\202\n'; printf 'word\\351\n' >&2; [ "$2" != failing ] ;;
+  logs | exec) printf 'word\351 \377\000\342\202\n'; printf 'word\351\n' >&2; [ "$2" != failing ] ;;
   *) echo "kubectl $*" ;;
 esac
 """
