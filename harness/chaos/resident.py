@@ -20,8 +20,9 @@ from harness.kube.client import Api, ApiNotFound
 from harness.kube.kubectl import JsonObject
 from harness.kube.leftovers import HEALER, RUN
 from harness.kube.reachable import Reachable
-from harness.kube.rollout import Workload, wait_for_rollouts
+from harness.kube.rollout import wait_for_rollouts
 from harness.kube.wait import wait_until
+from harness.kube.workload import Workload
 
 READY_SECONDS: Final = 120.0
 GONE_SECONDS: Final = 60.0

@@ -15,8 +15,9 @@ from harness.kube.discovery import discover
 from harness.kube.kubectl import JsonObject
 from harness.kube.manifests import Manifest, kustomize, load
 from harness.kube.reachable import Reachable
-from harness.kube.rollout import KINDS, OnHint, Workload, unheeded, wait_for_rollouts
+from harness.kube.rollout import OnHint, unheeded, wait_for_rollouts
 from harness.kube.schemas import misplaced
+from harness.kube.workload import KINDS, Workload
 
 T = TypeVar("T")
 
@@ -47,6 +48,8 @@ def deploy(
     on_hint: OnHint = unheeded,
 ) -> list[str]:
     """Apply the manifests of the folders, and wait until every workload in them is rolled out, all at once.
+
+    A Job must complete, and a bare Pod become ready or succeed: what fails there fails the deployment.
 
     The values of ``images`` are full references (``harness.dev/invoice-app:4f2a``): each replaces the tag of its image
     wherever the manifests name it. ``labels`` are put on every object's metadata, ``harness.dev/owner`` in any case.

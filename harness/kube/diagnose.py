@@ -6,6 +6,7 @@ from harness.kube.admission import creation_diagnoses
 from harness.kube.containers import container_diagnoses
 from harness.kube.diagnosis import Diagnosis, Snapshot
 from harness.kube.ingress import ingress_diagnoses
+from harness.kube.jobs import ended, job_diagnoses
 from harness.kube.scheduling import pod_diagnoses
 
 
@@ -23,9 +24,12 @@ def diagnose(snapshot: Snapshot) -> list[Diagnosis]:
 
 def _all(snapshot: Snapshot) -> Iterator[Diagnosis]:
     for owner in snapshot.owners:
-        yield from creation_diagnoses(snapshot, owner)
+        yield from job_diagnoses(snapshot, owner) if ended(owner) else creation_diagnoses(snapshot, owner)
+    told = {owner["metadata"].get("uid") for owner in snapshot.owners if ended(owner)}
     for pod in snapshot.pods:
         if "deletionTimestamp" in pod["metadata"] or pod.get("status", {}).get("phase") == "Succeeded":
+            continue
+        if any(owner.get("uid") in told for owner in pod["metadata"].get("ownerReferences", ())):
             continue
         yield from pod_diagnoses(snapshot, pod)
         yield from container_diagnoses(snapshot, pod)

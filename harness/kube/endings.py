@@ -46,8 +46,12 @@ def ending(one: Container, last: JsonObject, *, again: bool) -> Diagnosis | None
         "crash loop" if code else "ends at once",
         f"it ended {_times(runs)}, last with {how}{log}",
         _crash_fix(code),
-        final=not again and restart == "Never",
+        final=not again and restart == "Never" and not _is_of_a_job(one),  # which makes another pod
     )
+
+
+def _is_of_a_job(one: Container) -> bool:
+    return any(owner.get("kind") == "Job" for owner in one.pod["metadata"].get("ownerReferences", ()))
 
 
 def _cannot_start(one: Container, last: JsonObject) -> Diagnosis | None:

@@ -15,12 +15,13 @@ _REVISION = "deployment.kubernetes.io/revision"
 
 
 def missing(body: JsonObject, autoscalers: Sequence[JsonObject] = ()) -> str:
-    """What a Deployment, StatefulSet or DaemonSet still lacks, in words; empty once it is rolled out.
+    """What a Deployment, StatefulSet, DaemonSet, Job or Pod still lacks, in words; empty once it is rolled out.
 
     ``autoscalers`` are the HorizontalPodAutoscalers of its namespace.
     """
     status = body.get("status", {})
-    if status.get("observedGeneration", 0) < body["metadata"].get("generation", 0):
+    unseen = status.get("observedGeneration", 0) < body["metadata"].get("generation", 0)
+    if unseen and body["kind"] not in ("Job", "Pod"):  # whose status does not say
         return "its controller has not seen the change yet"
     return _MISSING[body["kind"]](body, autoscalers)
 
@@ -70,10 +71,30 @@ def _daemon_set(body: JsonObject, _autoscalers: Sequence[JsonObject]) -> str:
     return f"{available} of {wanted} pods are available" if available < wanted else ""
 
 
+def _job(body: JsonObject, _autoscalers: Sequence[JsonObject]) -> str:
+    status, spec = body.get("status", {}), body["spec"]
+    met = {one["type"] for one in status.get("conditions", ()) if one.get("status") == "True"}
+    if met & {"Complete", "SuccessCriteriaMet"} or spec.get("suspend"):
+        return ""
+    if "Failed" in met:
+        return "it has failed"
+    return f"{status.get('succeeded', 0)} of {spec.get('completions', 1)} completions"
+
+
+def _pod(body: JsonObject, _autoscalers: Sequence[JsonObject]) -> str:
+    status = body.get("status", {})
+    ready = any(one["type"] == "Ready" and one["status"] == "True" for one in status.get("conditions", ()))
+    if ready or status.get("phase") == "Succeeded":
+        return ""
+    return f"it is {status.get('phase', 'Pending')}" + (", and not ready" if status.get("phase") == "Running" else "")
+
+
 _MISSING: Mapping[str, Callable[[JsonObject, Sequence[JsonObject]], str]] = {
     "Deployment": _deployment,
     "StatefulSet": _stateful_set,
     "DaemonSet": _daemon_set,
+    "Job": _job,
+    "Pod": _pod,
 }
 
 
@@ -100,7 +121,7 @@ def unsettled(pods: Sequence[JsonObject], since: datetime) -> dict[tuple[str, st
     """
     found = {}
     for pod in pods:
-        if "deletionTimestamp" in pod["metadata"]:
+        if "deletionTimestamp" in pod["metadata"] or pod.get("status", {}).get("phase") == "Succeeded":
             continue
         probed = {one["name"] for one in pod["spec"]["containers"] if "readinessProbe" in one}
         for status in pod.get("status", {}).get("containerStatuses", ()):

@@ -4,12 +4,12 @@ What may yet heal is a hint, however long it lasts: it is shown while it is wait
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 
-from harness.errors import UsageError, WaitTimeout, WorkloadNotReady
+from harness.errors import WaitTimeout, WorkloadNotReady
 from harness.kube.client import Api, ApiUnreachable
 from harness.kube.diagnose import diagnose
 from harness.kube.diagnosis import Diagnosis, Snapshot, workload_of
@@ -19,6 +19,7 @@ from harness.kube.progress import is_current, missing, of_current_version, unser
 from harness.kube.reachable import Reachable
 from harness.kube.snapshot import pods_and_owners, take, with_logs
 from harness.kube.wait import LongWait, patient
+from harness.kube.workload import Workload
 
 _POLL_SECONDS: Final = 0.25
 _LOOK_SECONDS: Final = 2.0
@@ -33,27 +34,7 @@ SETTLE_SECONDS: Final = 5.0
 _LATELY_SECONDS: Final = 60
 """Who has run for so long by this machine's clock is past that."""
 
-_PATHS: Final[Mapping[str, str]] = {
-    "Deployment": "/apis/apps/v1/namespaces/{namespace}/deployments/{name}",
-    "StatefulSet": "/apis/apps/v1/namespaces/{namespace}/statefulsets/{name}",
-    "DaemonSet": "/apis/apps/v1/namespaces/{namespace}/daemonsets/{name}",
-    "Ingress": "/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses/{name}",
-}
-_SHORT: Final = {"Deployment": "deploy", "StatefulSet": "sts", "DaemonSet": "ds", "Ingress": "ing"}
 _AUTOSCALERS: Final = "/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers"
-KINDS: Final = frozenset(_PATHS)
-"""The kinds that can be waited for. An Ingress is rolled out when each of its backends has a ready endpoint."""
-
-
-def _spellings() -> Iterator[tuple[str, str]]:
-    """Each name by which kubectl knows a kind, and the kind: ``deploy``, ``deployments.apps``, ``sts.v1.apps``."""
-    for kind, path in _PATHS.items():
-        _, _, group, version, _, _, plural, _ = path.split("/")
-        for name in (kind.lower(), plural, _SHORT[kind]):
-            yield from ((f"{name}{end}", kind) for end in ("", f".{group}", f".{version}.{group}"))
-
-
-_KIND_OF: Final = dict(_spellings())
 
 OnHint: TypeAlias = Callable[[Diagnosis], None]
 """Is told what is wrong and may yet heal, once for each cause, while it is waited for. What it raises ends the wait."""
@@ -61,28 +42,6 @@ OnHint: TypeAlias = Callable[[Diagnosis], None]
 
 def unheeded(_hint: Diagnosis) -> None:
     """Where nobody wants hints before the deadline."""
-
-
-@dataclass(frozen=True)
-class Workload:
-    """What is waited for: ``kind`` is one of KINDS."""
-
-    kind: str
-    namespace: str
-    name: str
-
-    @classmethod
-    def named(cls, text: str, namespace: str) -> "Workload":
-        """``deployment/invoice-app`` as a Workload, the kind as kubectl knows it. Raises UsageError for another."""
-        spelled, _, name = text.partition("/")
-        kind = _KIND_OF.get(spelled.lower())
-        if kind is None or not name or "/" in name:
-            known = ", ".join(sorted(f"{one.lower()} ({_SHORT[one]})" for one in KINDS))
-            raise UsageError(f"{text!r} cannot be waited for: give kind/name, where kind is {known}")
-        return cls(kind, namespace, name)
-
-    def __str__(self) -> str:
-        return f"{self.kind.lower()}/{self.name}"
 
 
 def wait_for_rollout(
@@ -123,6 +82,7 @@ class _Watch:
     since: dict[tuple[str, ...], float] = field(default_factory=dict)
     shown: set[tuple[str, ...]] = field(default_factory=set)
     began: dict[tuple[str, str, int], float] = field(default_factory=dict)
+    seen_jobs: set[Workload] = field(default_factory=set)
     looked: float = -_LOOK_SECONDS
 
     def poll(self) -> bool:
@@ -158,15 +118,20 @@ class _Watch:
         lacking: dict[Workload, str] = {}
         autoscalers: dict[str, Sequence[JsonObject]] = {}
         for workload in self.pending:
-            place = {"namespace": workload.namespace, "name": workload.name}
-            body = self.api.find(_PATHS[workload.kind].format(**place))
+            body = self.api.find(workload.path)
+            if body is None and workload in self.seen_jobs:
+                continue  # it was complete, and has been cleared away (ttlSecondsAfterFinished)
             if body is None:
                 raise WorkloadNotReady(f"{workload} does not exist in the namespace {workload.namespace}")
             if workload.kind == "Ingress":
                 told = unserved(take(self.api, workload.namespace), body)
+            elif workload.kind == "Job":
+                self.seen_jobs.add(workload)
+                told = missing(body)
             else:
                 if workload.namespace not in autoscalers:
-                    autoscalers[workload.namespace] = self.api.items(_AUTOSCALERS.format(**place))
+                    path = _AUTOSCALERS.format(namespace=workload.namespace)
+                    autoscalers[workload.namespace] = self.api.items(path)
                 told = missing(body, autoscalers[workload.namespace]) or self._restless(workload)
             if told:
                 lacking[workload] = told

@@ -23,11 +23,11 @@ def take(api: Api, namespace: str | None) -> Snapshot:
         scope = f"/namespaces/{namespace}" if namespace else ""
         return _read(api, f"{group}{scope}/{resource}")
 
-    core, apps, networking = "/api/v1", "/apis/apps/v1", "/apis/networking.k8s.io/v1"
+    core, apps, batch, networking = "/api/v1", "/apis/apps/v1", "/apis/batch/v1", "/apis/networking.k8s.io/v1"
     return Snapshot(
         pods=objects(core, "pods") or (),
         events=objects(core, "events") or (),
-        owners=[one for kind in _OWNERS for one in objects(apps, kind) or ()],
+        owners=[*(one for kind in _OWNERS for one in objects(apps, kind) or ()), *(objects(batch, "jobs") or ())],
         claims=objects(core, "persistentvolumeclaims"),
         nodes=_read(api, f"{core}/nodes"),
         storage_classes=_read(api, "/apis/storage.k8s.io/v1/storageclasses"),

@@ -131,6 +131,35 @@ def test_pods_of_an_earlier_stateful_set_revision_do_not_count() -> None:
     assert not of_current_version(owned("s", **{"controller-revision-hash": "db-1"}), [owner])
 
 
+@pytest.mark.parametrize(
+    ("spec", "status", "lacks"),
+    [
+        ({}, {"conditions": [{"type": "Complete", "status": "True"}]}, ""),
+        ({"suspend": True}, {}, ""),
+        ({"completions": 3}, {"succeeded": 1}, "1 of 3 completions"),
+        ({}, {"conditions": [{"type": "Failed", "status": "True"}]}, "it has failed"),
+    ],
+)
+def test_a_job_is_rolled_out_when_it_is_complete(spec: JsonObject, status: JsonObject, lacks: str) -> None:
+    body = {"kind": "Job", "metadata": {"name": "migrate", "generation": 1}, "spec": spec, "status": status}
+
+    assert missing(body) == lacks
+
+
+@pytest.mark.parametrize(
+    ("status", "lacks"),
+    [
+        ({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}, ""),
+        ({"phase": "Succeeded", "conditions": [{"type": "Ready", "status": "False"}]}, ""),
+        ({"phase": "Running", "conditions": [{"type": "Ready", "status": "False"}]}, "it is Running, and not ready"),
+        ({"phase": "Failed"}, "it is Failed"),
+        ({}, "it is Pending"),
+    ],
+)
+def test_a_bare_pod_is_rolled_out_when_it_is_ready_or_has_succeeded(status: JsonObject, lacks: str) -> None:
+    assert missing({"kind": "Pod", "metadata": {"name": "p", "generation": 1}, "spec": {}, "status": status}) == lacks
+
+
 def test_a_pod_that_nothing_owns_is_its_own_version() -> None:
     assert of_current_version({"metadata": {"name": "p"}}, [])
 

@@ -6,7 +6,8 @@ from harness.errors import UsageError, WaitTimeout, WorkloadNotReady
 from harness.kube import rollout
 from harness.kube.diagnosis import Diagnosis
 from harness.kube.kubectl import JsonObject
-from harness.kube.rollout import Workload, wait_for_rollout, wait_for_rollouts
+from harness.kube.rollout import wait_for_rollout, wait_for_rollouts
+from harness.kube.workload import Workload
 
 from .conftest import FakeApi, Reached
 from .objects import pod, waiting
@@ -194,6 +195,23 @@ def test_what_cannot_be_waited_for_is_refused(reached: Reached, text: str) -> No
 )
 def test_a_kind_has_every_name_by_which_kubectl_knows_it(spelled: str, kind: str) -> None:
     assert Workload.named(f"{spelled}/shop", "invoice") == Workload(kind, "invoice", "shop")
+
+
+def test_a_job_that_was_seen_and_has_been_cleared_away_was_complete(fake: FakeApi, reached: Reached) -> None:
+    namespace(fake)
+    meta = {"name": "migrate", "namespace": "invoice"}
+    looks = iter([{"kind": "Job", "metadata": meta, "spec": {}, "status": {"active": 1}}])
+    path = "/apis/batch/v1/namespaces/invoice/jobs/migrate"
+
+    def once() -> JsonObject:
+        del fake.answers[path]
+        return next(looks)
+
+    fake.answers[path] = once
+    wait_for_rollout(reached, "job/migrate", "invoice", seconds=60)
+
+    with pytest.raises(WorkloadNotReady, match="job/migrate does not exist"):
+        wait_for_rollout(reached, "jobs.batch/migrate", "invoice", seconds=60)
 
 
 def test_an_ingress_is_rolled_out_when_its_backends_have_endpoints(fake: FakeApi, reached: Reached) -> None:
