@@ -190,7 +190,7 @@ def deployed_case(cluster: Cluster, settings: Settings, timeline: Timeline) -> C
         case = open_case(cluster, settings, timeline)
         if not (deployed.exists() and deployed.read_text() == settings.run_id):
             with timeline.phase("case deployed") as say:
-                changed = case.deploy(on_hint=lambda hint: timeline.say(f"  … {hint}"))
+                changed = case.deploy(on_hint=timeline.meanwhile)
                 say(f"{len(changed)} objects changed" if changed else "unchanged")
             deployed.write_text(settings.run_id)
     return case

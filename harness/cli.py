@@ -214,7 +214,7 @@ def deploy(settings: Settings, options: argparse.Namespace) -> int:
         timeline = Timeline()
         case = open_case(cluster, settings, timeline)
         with timeline.phase("rollout"):
-            changed = case.deploy(service, on_hint=lambda hint: timeline.say(f"  … {hint}"))
+            changed = case.deploy(service, on_hint=timeline.meanwhile)
         for line in changed or ["nothing changed"]:
             _say(line)
         _say(f"invoice-app: curl -H 'Host: {case.host}' {case.url}/invoices")
@@ -266,7 +266,7 @@ def _heal_entry(settings: Settings, provider: Provider, entry: str) -> int:
     """For the cluster's supervisor, which must be able to end: so nothing is held."""
     cluster = provider.attach(settings.name)
     if cluster is None:
-        raise UsageError(f"there is no running cluster {settings.name}: `{pool.command(settings, 'up')}` creates one")
+        raise pool.not_running(settings)
     from harness.chaos.healing import heal_entry  # noqa: PLC0415 -- as in deploy
 
     with closing(cluster):

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from rich.console import Console
 
-from harness.kube.wait import telling
+from harness.kube.wait import MEANWHILE, telling
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,10 @@ class Timeline:
         """Add a phase that was timed elsewhere, and show it."""
         self.phases.append(Phase(name, seconds, note))
         self._console.print(f"  {mark} {name:<26} {seconds:7.2f} s  {note}".rstrip(), markup=False)
+
+    def meanwhile(self, what: object) -> None:
+        """Show what is known of a wait that is not over, such as a hint."""
+        self.say(f"{MEANWHILE}{what}")
 
     def say(self, line: str) -> None:
         """Show a line that is no phase."""

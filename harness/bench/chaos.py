@@ -21,6 +21,7 @@ from harness.chaos.plan import DURATION, Load
 from harness.chaos.recording import told
 from harness.chaos.scene import Scene, Workload
 from harness.chaoscase import Chaos, Stage
+from harness.clusters.embedded.freezer import state_of
 from harness.clusters.provider import Node
 from harness.errors import ClusterError
 from harness.kube.kubectl import JsonObject
@@ -127,11 +128,7 @@ def _kill(scene: Scene, pod: JsonObject) -> tuple[float, float]:
 
 def _is_dead(process: int) -> bool:
     """Whether a process has ended. Process 1 of a PID namespace does so after all others (pid_namespaces(7))."""
-    try:
-        stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-    return stat.rpartition(")")[2].split()[0] in ("Z", "X")
+    return state_of(process) in ("", "Z", "X")
 
 
 def _recovered(scene: Scene, app: Workload, gone: JsonObject, workload: Invoices) -> float:

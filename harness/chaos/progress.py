@@ -57,13 +57,14 @@ class Progress:
         answered = [one for one in pay_alls if one.outcome is Outcome.OK]
         starts = [one.began for one in answered]
         slow = [(one.began, end(one)) for one in answered if end(one) - one.began > self.allowance]
+        spans = [*self.disturbed, *slow]
         for one in pay_alls:
-            if not any(began <= one.began <= ended for began, ended in self.windows):
+            if not _any_within(self.windows, one.began, one.began):
                 continue
             void = one.began + self.claim_seconds
             due = void + self.allowance
             another = any(one.began < began <= due for began, _ in self.windows)
-            if not another and not _any_within([*self.disturbed, *slow], one.began, due):
+            if not another and not _any_within(spans, one.began, due):
                 yield _Asking(one, due, answered[bisect_left(starts, void) : bisect_right(starts, due)])
 
     @staticmethod

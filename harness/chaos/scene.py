@@ -10,6 +10,7 @@ from harness.chaos.fault import FaultError
 from harness.chaos.undo import Journal, Undo, undoing
 from harness.clusters.provider import Cluster
 from harness.kube.client import Api
+from harness.kube.conditions import is_ready
 from harness.kube.kubectl import JsonObject
 
 SPARE_SECONDS = 30.0
@@ -104,7 +105,7 @@ class Scene:
 
     def ready_pods(self, workload: Workload) -> list[JsonObject]:
         """Those of its pods that are ready."""
-        return [pod for pod in self.pods(workload) if _is_ready(pod)]
+        return [pod for pod in self.pods(workload) if is_ready(pod)]
 
     def hold(self, seconds: float) -> None:
         """Let time pass, at most until the run is over."""
@@ -115,11 +116,6 @@ class Scene:
         """Undo after the block, or, when this process is killed, some time after ``seconds``."""
         with undoing(undo, self.journal, self.cluster, self.api, seconds + SPARE_SECONDS):
             yield
-
-
-def _is_ready(pod: JsonObject) -> bool:
-    conditions = pod.get("status", {}).get("conditions") or ()
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
 def workloads_in(api: Api, namespaces: Sequence[str]) -> list[Workload]:

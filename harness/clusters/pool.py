@@ -134,19 +134,23 @@ def join(settings: Settings, provider: Provider, *, beyond_exec: bool = False) -
     One that is being created is waited for, and so is the end of one that is being deleted. With ``beyond_exec`` a
     program that this process becomes in the block goes on holding it.
     """
-    none = UsageError(f"there is no running cluster {settings.name}: `{command(settings, 'up')}` creates one")
     if not settings.paths.cluster(settings.name).is_dir():
-        raise none
+        raise not_running(settings)
     with ExitStack() as holding:
         with alone_with(settings.paths, settings.name, Timeline()):
             if not settings.paths.cluster(settings.name).is_dir():
-                raise none
+                raise not_running(settings)
             _hold(Lease(settings.paths.cluster(settings.name)), holding, beyond_exec=beyond_exec)
             cluster = provider.attach(settings.name)
             if cluster is None:
-                raise none
+                raise not_running(settings)
         holding.callback(cluster.close)
         yield cluster
+
+
+def not_running(settings: Settings) -> UsageError:
+    """What a command says that needs the cluster to run."""
+    return UsageError(f"there is no running cluster {settings.name}: `{command(settings, 'up')}` creates one")
 
 
 def _clear(runs: Runs, own: str, cluster: Cluster, timeline: Timeline) -> None:

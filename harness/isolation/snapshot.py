@@ -10,6 +10,7 @@ from harness.isolation.parse import policy_of_object
 from harness.isolation.policy import Policy
 from harness.isolation.world import ContainerPort, External, Foreign, Namespace, Node, Pod, Service, ServicePort, World
 from harness.kube.client import Api, ApiError
+from harness.kube.conditions import is_ready
 from harness.kube.discovery import discover
 from harness.kube.fields import of_object
 from harness.kube.kubectl import JsonObject
@@ -134,7 +135,7 @@ def _pod(body: JsonObject) -> Pod:
         ),
         spec.get("nodeName", ""),
         host_network=bool(spec.get("hostNetwork")),
-        ready=any((one["type"], one["status"]) == ("Ready", "True") for one in body["status"].get("conditions") or ()),
+        ready=is_ready(body),
     )
 
 

@@ -15,6 +15,7 @@ from harness.isolation.policy import NAME_LABEL, Policy
 from harness.isolation.render import policy_object
 from harness.isolation.world import ContainerPort, Namespace, Pod, Service, ServicePort, World
 from harness.kube.client import Api, ApiConflict, ApiError, ApiNotFound
+from harness.kube.conditions import is_ready
 from harness.kube.kubectl import JsonObject
 from harness.kube.leftovers import RUN, stranger_in
 from harness.kube.protocol import Protocol
@@ -282,8 +283,7 @@ class Stage:
                 if body is None:
                     raise ClusterError(f"{pod.id} was made, and somebody else has deleted it since")
                 status = body.get("status", {})
-                ready = any(one["type"] == "Ready" and one["status"] == "True" for one in status.get("conditions", ()))
-                if not (ready and status.get("podIP")) or "deletionTimestamp" in body["metadata"]:
+                if not (is_ready(body) and status.get("podIP")) or "deletionTimestamp" in body["metadata"]:
                     last.append(f"{pod.id} is {status.get('phase', 'not there')}{obstacle(status)}")
                     continue
                 found[pod.id] = status["podIP"], body["spec"]["nodeName"]

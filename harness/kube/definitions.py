@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from harness.errors import ManifestError
 from harness.kube.client import Api
+from harness.kube.conditions import met
 from harness.kube.discovery import discover
 from harness.kube.kubectl import JsonObject
 from harness.kube.manifests import Manifest
@@ -122,9 +123,9 @@ def _not_established(api: Api, definition: Definition) -> str:
     body = api.find(f"{_PATH}/{quote(definition.name)}")
     if body is None:
         return f"{definition.name} is not there"
-    conditions = body.get("status", {}).get("conditions") or ()
-    if any(one["type"] == "Established" and one["status"] == "True" for one in conditions):
+    if "Established" in met(body):
         return ""
+    conditions = body.get("status", {}).get("conditions") or ()
     told = [f"{one['type']} is {one['status']}: {one.get('message', '')}" for one in conditions]
     return f"{definition.name} is not established ({', '.join(told) or 'no condition is set'})"
 

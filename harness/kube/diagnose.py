@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from harness.kube.admission import creation_diagnoses
 from harness.kube.containers import container_diagnoses
-from harness.kube.diagnosis import Diagnosis, Snapshot
+from harness.kube.diagnosis import Diagnosis, Snapshot, owner_uids
 from harness.kube.ingress import ingress_diagnoses
 from harness.kube.jobs import ended, job_diagnoses
 from harness.kube.scheduling import pod_diagnoses
@@ -29,7 +29,7 @@ def _all(snapshot: Snapshot) -> Iterator[Diagnosis]:
     for pod in snapshot.pods:
         if "deletionTimestamp" in pod["metadata"] or pod.get("status", {}).get("phase") == "Succeeded":
             continue
-        if any(owner.get("uid") in told for owner in pod["metadata"].get("ownerReferences", ())):
+        if told & owner_uids(pod):
             continue
         yield from pod_diagnoses(snapshot, pod)
         yield from container_diagnoses(snapshot, pod)

@@ -94,6 +94,17 @@ def event_count(event: JsonObject) -> int:
     return int(series.get("count") or event.get("count") or 1)
 
 
+def owner_uids(body: JsonObject) -> set[str]:
+    """The UIDs of what an object belongs to."""
+    return {str(one.get("uid")) for one in body["metadata"].get("ownerReferences", ())}
+
+
+def owner_of(body: JsonObject, owners: Sequence[JsonObject]) -> JsonObject | None:
+    """The one of ``owners`` that an object belongs to; None where it is not among them."""
+    uids = owner_uids(body)
+    return next((one for one in owners if one["metadata"].get("uid") in uids), None)
+
+
 def workload_of(body: JsonObject, owners: Sequence[JsonObject]) -> str:
     """``kind/name`` of the workload that a pod (or ReplicaSet, Job) belongs to; of itself where nothing owns it.
 

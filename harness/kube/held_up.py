@@ -7,9 +7,9 @@ kubernetes/kubernetes issue 67250).
 
 from collections.abc import Iterator
 
+from harness.kube.conditions import is_ready
 from harness.kube.containers import container_diagnoses
-from harness.kube.diagnosis import Diagnosis, Snapshot, workload_of
-from harness.kube.kubectl import JsonObject
+from harness.kube.diagnosis import Diagnosis, Snapshot, owner_of, workload_of
 from harness.kube.progress import of_current_version
 
 RULE = "held up by a pod of an earlier version"
@@ -18,10 +18,12 @@ RULE = "held up by a pod of an earlier version"
 def held_up_diagnoses(snapshot: Snapshot) -> Iterator[Diagnosis]:
     """The pods that keep StatefulSets of a snapshot from being updated; final where such a pod cannot become ready."""
     for pod in snapshot.pods:
-        owner = _owner(snapshot, pod)
-        if owner is None or "deletionTimestamp" in pod["metadata"] or of_current_version(pod, snapshot.owners):
+        owner = owner_of(pod, snapshot.owners)
+        if owner is None or owner.get("kind") != "StatefulSet" or "deletionTimestamp" in pod["metadata"]:
             continue
-        if owner["spec"].get("podManagementPolicy") == "Parallel" or _ready(pod):
+        if of_current_version(pod, snapshot.owners):
+            continue
+        if owner["spec"].get("podManagementPolicy") == "Parallel" or is_ready(pod):
             continue
         found = list(container_diagnoses(snapshot, pod))
         name, namespace = pod["metadata"]["name"], pod["metadata"].get("namespace", "default")
@@ -35,13 +37,3 @@ def held_up_diagnoses(snapshot: Snapshot) -> Iterator[Diagnosis]:
             any(one.final for one in found),
             RULE,
         )
-
-
-def _owner(snapshot: Snapshot, pod: JsonObject) -> JsonObject | None:
-    uids = {one.get("uid") for one in pod["metadata"].get("ownerReferences", ()) if one.get("kind") == "StatefulSet"}
-    return next((one for one in snapshot.owners if one["metadata"].get("uid") in uids), None)
-
-
-def _ready(pod: JsonObject) -> bool:
-    conditions = pod.get("status", {}).get("conditions", ())
-    return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)

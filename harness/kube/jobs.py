@@ -2,25 +2,23 @@
 
 from collections.abc import Iterator
 
+from harness.kube.conditions import met
 from harness.kube.containers import container_diagnoses
-from harness.kube.diagnosis import Diagnosis, Snapshot, workload_of
+from harness.kube.diagnosis import Diagnosis, Snapshot, owner_uids, workload_of
 from harness.kube.kubectl import JsonObject
 
 
 def ended(owner: JsonObject) -> bool:
     """Whether it is a Job that has completed or failed: it makes no pod any more."""
-    return owner.get("kind") == "Job" and bool(_met(owner).keys() & {"Complete", "Failed"})
+    return owner.get("kind") == "Job" and bool(met(owner).keys() & {"Complete", "Failed"})
 
 
 def job_diagnoses(snapshot: Snapshot, job: JsonObject) -> Iterator[Diagnosis]:
     """A Job that has failed, with what its last pod that is known ended with; nothing for one that has completed."""
-    failed = _met(job).get("Failed")
+    failed = met(job).get("Failed")
     if failed is None:
         return
-    uid = job["metadata"].get("uid")
-    pods = [
-        one for one in snapshot.pods if any(it.get("uid") == uid for it in one["metadata"].get("ownerReferences", ()))
-    ]
+    pods = [one for one in snapshot.pods if job["metadata"].get("uid") in owner_uids(one)]
     pods.sort(key=lambda one: str(one["metadata"].get("creationTimestamp", "")))
     found = [told for pod in pods[-1:] for told in container_diagnoses(snapshot, pod)]
     why = found[0].cause if found else str(failed.get("message", "")).strip() or "no more was said"
@@ -33,8 +31,3 @@ def job_diagnoses(snapshot: Snapshot, job: JsonObject) -> Iterator[Diagnosis]:
         final=True,
         rule="job failed",
     )
-
-
-def _met(job: JsonObject) -> dict[str, JsonObject]:
-    conditions = job.get("status", {}).get("conditions", ())
-    return {one["type"]: one for one in conditions if one.get("status") == "True"}

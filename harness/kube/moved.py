@@ -6,6 +6,7 @@ Source: kubernetes.io/docs/reference/using-api/deprecation-guide, and for what t
 from collections.abc import Mapping
 from typing import Final
 
+_FLOW: Final = "flowcontrol.apiserver.k8s.io"
 _GONE: Final = (
     # where it was, gone since, where it is, kinds
     ("extensions/v1beta1", "1.16", "apps/v1", "DaemonSet Deployment ReplicaSet"),
@@ -59,8 +60,7 @@ _GONE: Final = (
     ("policy/v1beta1", "1.25", "", "PodSecurityPolicy"),
     ("autoscaling/v2beta2", "1.26", "autoscaling/v2", "HorizontalPodAutoscaler"),
     *(
-        (f"flowcontrol.apiserver.k8s.io/{version}", since, "flowcontrol.apiserver.k8s.io/v1", kinds)
-        for kinds in ("FlowSchema PriorityLevelConfiguration",)
+        (f"{_FLOW}/{version}", since, f"{_FLOW}/v1", "FlowSchema PriorityLevelConfiguration")
         for version, since in (("v1beta1", "1.26"), ("v1beta2", "1.29"), ("v1beta3", "1.32"))
     ),
     ("storage.k8s.io/v1beta1", "1.27", "storage.k8s.io/v1", "CSIStorageCapacity"),

@@ -7,7 +7,8 @@ one more: a workload that an autoscaler keeps is not there before it has the aut
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from harness.kube.diagnosis import Snapshot, workload_of
+from harness.kube.conditions import is_ready, met
+from harness.kube.diagnosis import Snapshot, owner_of, workload_of
 from harness.kube.ingress import ingress_diagnoses
 from harness.kube.kubectl import JsonObject
 
@@ -72,19 +73,17 @@ def _daemon_set(body: JsonObject, _autoscalers: Sequence[JsonObject]) -> str:
 
 
 def _job(body: JsonObject, _autoscalers: Sequence[JsonObject]) -> str:
-    status, spec = body.get("status", {}), body["spec"]
-    met = {one["type"] for one in status.get("conditions", ()) if one.get("status") == "True"}
-    if met & {"Complete", "SuccessCriteriaMet"} or spec.get("suspend"):
+    status, spec, true = body.get("status", {}), body["spec"], met(body)
+    if true.keys() & {"Complete", "SuccessCriteriaMet"} or spec.get("suspend"):
         return ""
-    if "Failed" in met:
+    if "Failed" in true:
         return "it has failed"
     return f"{status.get('succeeded', 0)} of {spec.get('completions', 1)} completions"
 
 
 def _pod(body: JsonObject, _autoscalers: Sequence[JsonObject]) -> str:
     status = body.get("status", {})
-    ready = any(one["type"] == "Ready" and one["status"] == "True" for one in status.get("conditions", ()))
-    if ready or status.get("phase") == "Succeeded":
+    if is_ready(body) or status.get("phase") == "Succeeded":
         return ""
     return f"it is {status.get('phase', 'Pending')}" + (", and not ready" if status.get("phase") == "Running" else "")
 
@@ -145,7 +144,7 @@ def unserved(snapshot: Snapshot, ingress: JsonObject) -> str:
 def of_current_version(pod: JsonObject, owners: Sequence[JsonObject]) -> bool:
     """Whether a pod is of its workload's newest version: pods that a rollout replaces tell nothing about it."""
     labels = pod["metadata"].get("labels", {})
-    owner = _owner(pod, owners)
+    owner = owner_of(pod, owners)
     if owner is None:
         return True
     if owner["kind"] == "StatefulSet":
@@ -168,8 +167,3 @@ def is_current(owner: JsonObject, owners: Sequence[JsonObject]) -> bool:
 
 def _revision(replica_set: JsonObject) -> int:
     return int(replica_set["metadata"].get("annotations", {}).get(_REVISION, 0))
-
-
-def _owner(pod: JsonObject, owners: Sequence[JsonObject]) -> JsonObject | None:
-    uids = {one.get("uid") for one in pod["metadata"].get("ownerReferences", ())}
-    return next((one for one in owners if one["metadata"].get("uid") in uids), None)

@@ -17,6 +17,9 @@ T = TypeVar("T")
 LONG_SECONDS: Final = 10.0
 """After so long a wait is told, and again each time that it has lasted twice as long."""
 
+MEANWHILE: Final = "  … "
+"""How a line begins that is shown while something is waited for."""
+
 _patience = 1.0
 _listeners: list[Callable[[str], None]] = []
 
@@ -61,7 +64,7 @@ class LongWait:
             last = seen()
         told = f"; last seen: {last}" if last else ""
         for listener in _listeners[-1:]:
-            listener(f"  … waits for {self._what}, for {waited:.0f} s now{told}")
+            listener(f"{MEANWHILE}waits for {self._what}, for {waited:.0f} s now{told}")
 
 
 def wait_until(

@@ -25,10 +25,12 @@ CASE_MARK = "invoice-app"
 
 def own_manifests(settings: Settings) -> Path | None:
     """The user's own manifests; None where ``--manifests`` is absent or another version of the case."""
-    from harness.kube.manifests import kustomization_of  # noqa: PLC0415 -- pytest loads this file in every run
-
     folder = settings.manifests
-    return folder if folder is not None and kustomization_of(folder / CASE_MARK) is None else None
+    if folder is None:
+        return None
+    from harness.kube.manifests import kustomization_of  # noqa: PLC0415 -- a reader of YAML, for those who need it
+
+    return folder if kustomization_of(folder / CASE_MARK) is None else None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from harness.clusters.embedded.freezer import state_of
 from harness.kube.wait import wait_until
 from harness.prober import agent
 
@@ -323,8 +324,7 @@ def driving() -> Iterator[subprocess.Popen[bytes]]:
 
 def until_stopped(pid: int) -> None:
     """Return when a process has taken its SIGSTOP."""
-    stat = Path(f"/proc/{pid}/stat")
-    wait_until(f"process {pid} to stop", lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", seconds=60)
+    wait_until(f"process {pid} to stop", lambda: state_of(pid) == "T", seconds=60)
 
 
 def test_sctp_is_untested_where_the_kernel_does_not_have_it(monkeypatch: pytest.MonkeyPatch) -> None:

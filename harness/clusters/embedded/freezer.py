@@ -68,8 +68,13 @@ def _signal(folder: Path, number: signal.Signals) -> None:
 
 
 def _stopped(pid: int) -> bool:
+    return state_of(pid) in ("", *"TtZX")
+
+
+def state_of(pid: int) -> str:
+    """The letter of a process's state, as proc_pid_stat(5) has them; empty where it is gone."""
     try:
         after_name = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2]
     except (FileNotFoundError, ProcessLookupError):
-        return True
-    return after_name.split()[0] in "TtZX"  # proc_pid_stat(5)
+        return ""
+    return after_name.split()[0]
