@@ -1,9 +1,7 @@
 """The case: both teams' services on a cluster, deployed as they are in the manifests, and how a user speaks to them."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from harness.errors import UsageError
 from harness.images.catalogue import CASE, case_images, prober_image
 from harness.kube.deploy import deploy, destroy
 from harness.kube.manifests import KUSTOMIZATIONS, kustomization_of
-from harness.kube.psql import Psql
+from harness.kube.postgres import Postgres
 from harness.kube.rollout import OnHint, unheeded, wait_for_rollout
 from harness.kube.wait import patient
 from harness.settings import Settings
@@ -102,11 +100,14 @@ class Case:
     def deploy(self, service: str | None = None, *, on_hint: OnHint = unheeded) -> Sequence[str]:
         """Apply the manifests of one service or of all, and wait until what changed is rolled out.
 
-        Returns a line for each object that changed. Safe to repeat. ``on_hint`` is told what is wrong meanwhile and may
-        yet heal. Raises WorkloadNotReady with the cause in words.
+        What an earlier deployment made and the manifests hold no more is deleted, but for what may hold data.
+        Returns a line for each object that changed or went. Safe to repeat. ``on_hint`` is told what is wrong
+        meanwhile and may yet heal. Raises WorkloadNotReady with the cause in words.
         """
         folders = _folders(self.manifests, service)
-        return deploy(self.cluster, folders, self.images, self.labels, seconds=ROLLOUT_SECONDS, on_hint=on_hint)
+        return deploy(
+            self.cluster, folders, self.images, self.labels, seconds=ROLLOUT_SECONDS, pruned=True, on_hint=on_hint
+        )
 
     def destroy(self, service: str | None = None) -> Sequence[str]:
         """Delete the namespaces of one service or of all with everything in them, and wait until they are gone."""
@@ -117,25 +118,22 @@ class Case:
         wait_for_rollout(self.cluster, f"deployment/{deployment}", namespace, seconds=ROLLOUT_SECONDS)
 
     def sql(self, database: str, statement: str) -> list[dict[str, Any]]:
-        """Run a statement in the pod of ``invoice-db`` or ``payments-db``; the rows of a SELECT, numbers as Decimal.
+        """Run a statement in ``invoice-db`` or ``payments-db``: its rows, if it has any, by the names of their columns.
 
-        Raises UsageError for another database, CommandError with the server's words for a wrong statement.
+        Amounts of money are Decimal. What is written is committed. Raises UsageError for another database,
+        DatabaseError with the server's words for a wrong statement, and what ``Postgres.run`` raises.
         """
         if database not in DATABASES:
             raise UsageError(f"the case has no database {database!r}: it has {', '.join(DATABASES)}")
-        reads = statement.lstrip().lower().startswith(("select", "with", "table", "values"))
-        text = f"SELECT coalesce(json_agg(t), '[]') FROM ({statement}) t" if reads else statement  # noqa: S608 -- a test's own
-        said = self._sessions[database].run(text)
-        rows: list[dict[str, Any]] = json.loads(said, parse_float=Decimal) if reads else []
-        return rows
+        return self._sessions[database].run(statement)
 
     @cached_property
-    def _sessions(self) -> Mapping[str, Psql]:
+    def _sessions(self) -> Mapping[str, Postgres]:
         return {name: self.session(name) for name in DATABASES}
 
-    def session(self, database: str) -> Psql:
+    def session(self, database: str) -> Postgres:
         """A session of its own with ``invoice-db`` or ``payments-db``, as for a transaction; the caller closes it."""
-        return Psql(self.cluster, DATABASES[database], f"{database}-0", "postgres")
+        return Postgres(self.cluster, DATABASES[database], f"{database}-0", "postgres")
 
     def close(self) -> None:
         """End the sessions with the databases. Safe to repeat."""

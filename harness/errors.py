@@ -9,6 +9,7 @@ HarnessError
 ├── BuildError               a component or an image could not be built
 ├── CommandError             a program that we ran failed: carries its exit status and output
 │   └── ApiError             (in kube/client.py, with its kinds) the API server refused a request, or did not answer
+├── DatabaseError            a database refused a statement, or its connection broke: in the server's words
 ├── WaitTimeout              a deadline passed: says what was waited for and what was seen last
 ├── WorkloadNotReady         a workload cannot become ready: says container, cause and fix
 ├── ProbeError               a probe could not be run, so its cell is unknown
@@ -79,6 +80,21 @@ class CommandError(HarnessError):
         self.output = output
         shown = " ".join(self.command[:8]) + (" …" if len(self.command) > 8 else "")  # noqa: PLR2004 -- a line's worth
         super().__init__(f"`{shown}` ended with status {status}:\n{output.strip() or '(it printed nothing)'}")
+
+
+class DatabaseError(HarnessError):
+    """A database refused a statement, or the connection to it broke.
+
+    ``database`` is its pod, ``problem`` what the server or the driver said, ``sqlstate`` the server's code (empty where
+    it gave none).
+    """
+
+    def __init__(self, database: str, problem: str, sqlstate: str = "") -> None:
+        self.database = database
+        self.problem = problem
+        self.sqlstate = sqlstate
+        said = f"the database {database} answered {sqlstate}" if sqlstate else f"the connection to {database} broke"
+        super().__init__(f"{said}: {problem}")
 
 
 class WaitTimeout(HarnessError):

@@ -15,7 +15,7 @@ from harness.chaos.faults.pods import pod_path
 from harness.chaos.invoices import CLAIM_SECONDS, Sql
 from harness.chaos.scene import Scene
 from harness.errors import WaitTimeout
-from harness.kube.psql import Psql
+from harness.kube.postgres import APPLICATION, Postgres
 from harness.kube.wait import wait_until
 
 INVOICE_APP: Final = Target("invoice/Deployment/invoice-app")
@@ -41,16 +41,16 @@ clients have time to ask, and to ask again once the claims are void."""
 _MIGRATIONS: Final = 0x6D696772
 """The advisory lock under which the services migrate."""
 
-_WAITING: Final = """
+_WAITING: Final = f"""
     SELECT application_name AS pod FROM pg_stat_activity
-    WHERE wait_event_type = 'Lock' AND application_name <> 'psql' ORDER BY query_start
-"""
+    WHERE wait_event_type = 'Lock' AND application_name <> '{APPLICATION}' ORDER BY query_start
+"""  # noqa: S608
 _HOLD_CLAIMED: Final = "SELECT invoice_id FROM invoices WHERE claimed_by IS NOT NULL FOR UPDATE"
 _CLAIMED: Final = """
     SELECT invoice_id, split_part(claimed_by, '/', 1) AS pod FROM invoices WHERE claimed_by IS NOT NULL
 """
 
-Open = Callable[[str], Psql]
+Open = Callable[[str], Postgres]
 """Another session with a database, by its name."""
 
 
@@ -86,7 +86,7 @@ class _Databases:
 
 @dataclass(frozen=True)
 class _Lock:
-    session: Psql
+    session: Postgres
 
     def take(self, statement: str) -> None:
         """Hold what a statement locks."""

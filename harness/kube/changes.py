@@ -22,7 +22,7 @@ _BY_THE_SERVER: Final = ("managedFields", "resourceVersion", "generation", "crea
 class Change:
     """What became of one object. ``name`` is ``kind/name``; ``namespace`` is empty for a cluster-scoped one."""
 
-    verb: Literal["created", "configured", "unchanged", "deleted"]
+    verb: Literal["created", "configured", "unchanged", "deleted", "pruned"]
     name: str
     namespace: str
 

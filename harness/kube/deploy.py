@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from harness.errors import ManifestError, UsageError
-from harness.kube import definitions, going
+from harness.kube import definitions, going, prune
 from harness.kube.changes import Change, change
 from harness.kube.client import Api, ApiError
 from harness.kube.discovery import discover
@@ -24,6 +24,7 @@ T = TypeVar("T")
 OWNER: Final = "harness.dev/owner"
 """The label that says that the harness made an object."""
 
+_ITSELF: Final = "harness"
 _APPLY_SECONDS: Final = 120.0
 _VOLUMES: Final = "/api/v1/persistentvolumes"
 _MADE_BY_THE_SERVER: Final = {("ServiceAccount", "default")}  # in every namespace, and anybody's to configure
@@ -45,6 +46,7 @@ def deploy(
     labels: Mapping[str, str],
     *,
     seconds: float,
+    pruned: bool = False,
     on_hint: OnHint = unheeded,
 ) -> list[str]:
     """Apply the manifests of the folders, and wait until every workload in them is rolled out, all at once.
@@ -52,13 +54,15 @@ def deploy(
     A Job must complete, and a bare Pod become ready or succeed: what fails there fails the deployment.
 
     The values of ``images`` are full references (``harness.dev/invoice-app:4f2a``): each replaces the tag of its image
-    wherever the manifests name it. ``labels`` are put on every object's metadata, ``harness.dev/owner`` in any case.
+    wherever the manifests name it. ``labels`` are put on every object's metadata, ``harness.dev/owner`` and
+    ``harness.dev/source``, the folder's name, in any case. With ``pruned``, what an earlier deployment of a folder of
+    the same name made and the manifests hold no more is deleted, but for what may hold data (``prune.KEPT``).
 
-    Returns a line for each object that was created or configured: safe to repeat, and empty then. Raises ManifestError
-    or UsageError before anything is changed, WorkloadNotReady with the cause, WaitTimeout after ``seconds``. Meanwhile
-    ``on_hint`` is told what is wrong and may yet heal.
+    Returns a line for each object that was created, configured or pruned: safe to repeat, and empty then. Raises
+    ManifestError or UsageError before anything is changed, WorkloadNotReady with the cause, WaitTimeout after
+    ``seconds``. Meanwhile ``on_hint`` is told what is wrong and may yet heal.
     """
-    changes = apply(cluster, folders, images, labels, seconds=seconds)
+    changes = apply(cluster, folders, images, labels, seconds=seconds, pruned=pruned)
     wait_for_rollouts(cluster, changes.workloads, seconds=seconds, on_hint=on_hint)
     return [str(one) for one in changes.changes if one.verb != "unchanged"]
 
@@ -78,13 +82,15 @@ def apply(
     labels: Mapping[str, str],
     *,
     seconds: float,
+    pruned: bool = False,
 ) -> Applied:
     """As ``deploy``, without waiting for the rollout.
 
     ``seconds`` bounds the wait for what is being deleted, and that for the kinds which the manifests themselves define.
+    What is pruned goes when all else is there.
     """
     tags = dict(map(_name_and_tag, images.values()))
-    manifests = _load(cluster, folders, tags, {OWNER: "harness", **labels})
+    manifests = _load(cluster, folders, tags, {OWNER: _ITSELF, **labels})
     defined = definitions.brought(manifests)
     definitions.check(manifests, defined)
     before = _place(cluster.api, manifests, defined)
@@ -104,6 +110,10 @@ def apply(
         _apply(cluster, objects)
     after = _at_once(cluster.api.get, [one.path for one in before])
     changes = [change(one.manifest.object, one.body, body) for one, body in zip(before, after, strict=True)]
+    if pruned:
+        sources = {prune.source_of(folder) for folder in folders}
+        left = prune.left_behind(cluster.api, f"{OWNER}={labels.get(OWNER, _ITSELF)}", sources, after)
+        changes += prune.prune(cluster.api, left, seconds=seconds)
     rolled = [one for one in objects if one["kind"] in KINDS]
     homes = [one["metadata"].get("namespace") or cluster.api.namespace for one in rolled]
     places = zip(rolled, homes, strict=True)
@@ -157,7 +167,8 @@ def _load(
     render = kustomize(cluster.kubectl)
 
     def of(folder: Path) -> list[Manifest]:
-        return load(folder, render, images=tags, labels=labels, served=lambda kind: _homes(cluster.api, kind))
+        marked = {**labels, prune.SOURCE: prune.source_of(folder)} if labels else {}
+        return load(folder, render, images=tags, labels=marked, served=lambda kind: _homes(cluster.api, kind))
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         loaded = pool.map(of, folders)

@@ -103,7 +103,7 @@ def _ports(api: Api, case: Case) -> dict[Target, str]:
     """Every port of every pod of both teams, and whose it is."""
     found = {}
     for namespace in sorted(case.namespaces):
-        for pod in api.items(f"/api/v1/namespaces/{namespace}/pods", seconds=2):
+        for pod in api.items(f"/api/v1/namespaces/{namespace}/pods"):
             address = pod["status"].get("podIP")
             for container in pod["spec"]["containers"] if address else ():
                 for port in container.get("ports") or ():

@@ -37,7 +37,7 @@ HEALTHY = '{"status":"ok"}'
 """What payment-provider answers on ``/healthz``."""
 ACCOUNTS = ("invoice:invoice-app", "invoice:invoice-db", "payments:payment-provider", "payments:payments-db")
 """The case's ServiceAccounts."""
-FETCH = "print(__import__('urllib.request').request.urlopen('http://{}/healthz',timeout=5).read().decode())"
+FETCH = "print(__import__('urllib.request').request.urlopen('http://{}/healthz',timeout=60).read().decode())"
 """Without a blank: the kubelet takes a command apart at each."""
 URL = "payment-provider.payments.svc.cluster.local:8082"
 SECONDS = 20.0

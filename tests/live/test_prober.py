@@ -134,7 +134,6 @@ def test_what_speaks_dns_is_told_from_silence(api: Api, opened: Callable[..., Pr
     silent = Target(service, 54, Protocol.UDP, speaks="dns")
     found = opened(listener).probe([Target(service, 53, Protocol.UDP, speaks="dns"), silent], deadline_s=0.3)
     assert (found[0].outcome, found[0].detail) == (Outcome.CONNECTED, "DNS")
-    assert found[0].seconds < 0.3
     assert not found[1].connected
 
 

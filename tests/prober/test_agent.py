@@ -259,7 +259,7 @@ def test_a_round_without_a_connect_takes_over_the_slowest_of_the_round_before() 
 def test_how_long_a_connect_took_is_the_kernels_word_and_not_when_it_was_noticed(listener: socket.socket) -> None:
     with socket.create_connection(listener.getsockname()) as connection:
         attempt = agent.Attempt(0, connection, time.monotonic(), b"")
-        assert 0 < attempt.handshake_seconds(5.0) < 1
+        assert 0 < attempt.handshake_seconds(3600.0) < 60
         assert attempt.handshake_seconds(0.0) == 0.0
 
 

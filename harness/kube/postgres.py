@@ -1,0 +1,171 @@
+"""Sessions with a PostgreSQL that runs in a pod, by its own protocol: statements as they are, rows as Python values."""
+
+import base64
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final, TypeVar
+
+import psycopg
+from psycopg.rows import dict_row
+
+from harness.errors import DatabaseError, HarnessError, WaitTimeout
+from harness.kube.forward import HOST, Forward
+from harness.kube.kubectl import JsonObject
+from harness.kube.reachable import Reachable
+from harness.kube.wait import patient
+
+T = TypeVar("T")
+Row = dict[str, Any]
+
+STATEMENT_SECONDS: Final = 60.0
+APPLICATION: Final = "harness"
+"""What PostgreSQL calls our sessions, in ``pg_stat_activity.application_name``."""
+PORT: Final = 5432
+
+
+class Postgres:
+    """A session as the database's own role, opened at the first statement and anew when the container is another.
+
+    Role, password and database are those that the container is started with (``POSTGRES_USER``, ``POSTGRES_PASSWORD``
+    and ``POSTGRES_DB``, as the official image has them), from its own env or a Secret. May be used by several threads;
+    their statements go one after another.
+    """
+
+    def __init__(self, cluster: Reachable, namespace: str, pod: str, container: str) -> None:
+        self._cluster = cluster
+        self._namespace, self._pod, self._container = namespace, pod, container
+        self._lock = threading.Lock()
+        self._session: _Session | None = None
+
+    def run(self, statement: str, seconds: float = STATEMENT_SECONDS) -> list[Row]:
+        """Run a statement, or several with ``;`` between them, and return the rows of the last that has any.
+
+        Each is committed by itself unless it says BEGIN. Values are as psycopg gives them: Decimal, datetime, str, …
+
+        Raises DatabaseError with the server's words where it fails or the connection breaks, ApiNotFound where there is
+        no such pod, CommandError where it cannot be reached, WaitTimeout. After an error the next call opens another
+        session.
+        """
+        with self._lock:
+            pod = self._cluster.api.get(f"/api/v1/namespaces/{self._namespace}/pods/{self._pod}")
+            running = _running(pod, self._container)
+            if self._session is None or self._session.of != running:
+                self._end()
+                self._session = _Session(self._cluster, self._namespace, self._pod, running)
+            session = self._session
+            try:
+                return _within(
+                    patient(seconds),
+                    f"the statement {statement[:80]!r} to end",
+                    session.break_off,
+                    lambda: session.run(statement, lambda: self._variables(pod)),
+                )
+            except BaseException:
+                self._end()
+                raise
+
+    def close(self) -> None:
+        """End the session. Safe to repeat."""
+        with self._lock:
+            self._end()
+
+    def _variables(self, pod: JsonObject) -> dict[str, str]:
+        """The container's variables, as far as the pod or its Secrets say them."""
+        found: dict[str, str] = {}
+        entries = (one.get("env") or () for one in pod["spec"]["containers"] if one["name"] == self._container)
+        for one in (entry for env in entries for entry in env):
+            reference = (one.get("valueFrom") or {}).get("secretKeyRef")
+            if reference:
+                secret = self._cluster.api.get(f"/api/v1/namespaces/{self._namespace}/secrets/{reference['name']}")
+                value = (secret.get("data") or {}).get(reference["key"])
+                found |= {} if value is None else {one["name"]: base64.b64decode(value).decode()}
+            elif "value" in one:
+                found[one["name"]] = one["value"]
+        return found
+
+    def _end(self) -> None:
+        if self._session is not None:
+            self._session.end()
+            self._session = None
+
+
+def _running(pod: JsonObject, container: str) -> str:
+    """What tells the container from those before it."""
+    states = pod.get("status", {}).get("containerStatuses") or []
+    return next((str(one.get("containerID")) for one in states if one["name"] == container), "")
+
+
+def _within(seconds: float, what: str, give_up: Callable[[], None], work: Callable[[], T]) -> T:
+    """Work, given up after so long. Raises WaitTimeout."""
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        give_up()
+
+    timer = threading.Timer(seconds, end)
+    timer.start()
+    try:
+        return work()
+    except HarnessError as error:
+        if late.is_set():
+            raise WaitTimeout(what, seconds) from error
+        raise
+    finally:
+        timer.cancel()
+
+
+class _Session:
+    """One connection, and the forward that it goes through. ``of`` is the container at its end."""
+
+    def __init__(self, cluster: Reachable, namespace: str, pod: str, of: str) -> None:
+        self.of = of
+        self._name = f"{namespace}/{pod}"
+        self._forward = Forward(cluster.kubectl, namespace, pod, PORT)
+        self._connection: psycopg.Connection[Row] | None = None
+
+    def run(self, statement: str, variables: Callable[[], dict[str, str]]) -> list[Row]:
+        """Run it; ``variables`` are asked for when the connection is to be made."""
+        try:
+            if self._connection is None:
+                self._connection = self._connect(variables())
+            rows: list[Row] = []
+            with self._connection.cursor() as cursor:
+                cursor.execute(statement.encode())
+                while True:
+                    rows = cursor.fetchall() if cursor.description else rows
+                    if not cursor.nextset():
+                        return rows
+        except psycopg.Error as error:
+            said = "".join(f"; {line}" for line in self._forward.said().splitlines())
+            raise DatabaseError(self._name, f"{str(error).strip()}{said}", error.sqlstate or "") from error
+
+    def _connect(self, variables: dict[str, str]) -> psycopg.Connection[Row]:
+        role = variables.get("POSTGRES_USER", "postgres")
+        return psycopg.connect(
+            host=HOST,
+            hostaddr=HOST,  # which the user's PGHOSTADDR would be otherwise
+            port=self._forward.port(),
+            user=role,
+            password=variables.get("POSTGRES_PASSWORD"),
+            dbname=variables.get("POSTGRES_DB", role),
+            application_name=APPLICATION,
+            options="",
+            client_encoding="UTF8",
+            sslmode="disable",  # the way to the pod is the API server's TLS
+            gssencmode="disable",
+            autocommit=True,
+            prepare_threshold=None,
+            row_factory=dict_row,
+        )
+
+    def break_off(self) -> None:
+        """Break the connection, from another thread: what runs on it fails."""
+        self._forward.kill()
+
+    def end(self) -> None:
+        if self._connection is not None:
+            with suppress(psycopg.Error):
+                self._connection.close()
+        self._forward.end()
