@@ -123,7 +123,7 @@ def apply(
 def _apply(cluster: Reachable, objects: Sequence[JsonObject]) -> None:
     if objects:
         document = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
-        options = ("--server-side", "--force-conflicts", "--field-manager=harness")
+        options = ("--server-side", "--force-conflicts", f"--field-manager={prune.MANAGER}")
         cluster.kubectl.run("apply", *options, "-f", "-", stdin=document, seconds=_APPLY_SECONDS)
 
 

@@ -23,6 +23,9 @@ SOURCE: Final = f"{LABELS}source"
 KEPT: Final = frozenset({"namespaces", "persistentvolumeclaims", "persistentvolumes", "customresourcedefinitions"})
 """What is never pruned, by its plural."""
 
+MANAGER: Final = "harness"
+"""The field manager of all that is applied."""
+
 _NEEDED: Final = {"list", "delete"}
 _REFUSED: Final = {403, 404, 405, 503}  # not for us, gone since it was discovered, or its own server does not answer
 _LONGEST: Final = 63
@@ -41,8 +44,8 @@ def source_of(folder: Path) -> str:
 def left_behind(api: Api, owner: str, sources: Collection[str], current: Iterable[JsonObject]) -> dict[str, JsonObject]:
     """What was made from the sources before and is none of the ``current`` objects: each with its path.
 
-    ``owner`` is the selector that tells the harness' own. What belongs to another object is left to that one, and what
-    is being deleted already is left to go. Kinds that may not be listed are left out. Raises ApiError.
+    ``owner`` is the selector that tells the harness' own. What is being deleted already is left to go. Kinds that may
+    not be listed are left out. Raises ApiError.
     """
     selector = f"{owner},{SOURCE} in ({','.join(sorted(sources))})"
     kinds = {(one.group, one.name): one for one in reversed(discover(api).resources) if _may_go(one)}
@@ -53,7 +56,7 @@ def left_behind(api: Api, owner: str, sources: Collection[str], current: Iterabl
         for kind, bodies in zip(kinds.values(), found, strict=True):
             for body in bodies:
                 meta = body["metadata"]
-                if meta["uid"] in known or meta.get("ownerReferences") or "deletionTimestamp" in meta:
+                if meta["uid"] in known or "deletionTimestamp" in meta or not _applied(meta):
                     continue
                 known.add(meta["uid"])  # some are served by two groups
                 left[_path(kind, meta)] = body
@@ -71,6 +74,12 @@ def prune(api: Api, left: dict[str, JsonObject], *, seconds: float) -> list[Chan
 
 def _may_go(kind: Served) -> bool:
     return not kind.subresource and _NEEDED.issubset(kind.verbs) and kind.name not in KEPT
+
+
+def _applied(meta: JsonObject) -> bool:
+    """Whether the harness applied an object itself: controllers copy labels, as those of a Service to its Endpoints."""
+    managers = [one.get("manager") for one in meta.get("managedFields") or () if one.get("operation") == "Apply"]
+    return MANAGER in managers and not meta.get("ownerReferences")
 
 
 def _items(api: Api, kind: Served, selector: str) -> list[JsonObject]:

@@ -22,6 +22,7 @@ KINDS = {
     "networking.k8s.io": ["NetworkPolicy"],
 }
 PLURALS = {"NetworkPolicy": "networkpolicies"}
+APPLIED = {"manager": "harness", "operation": "Apply"}
 CLUSTER_WIDE = {"Namespace", "PersistentVolume"}
 
 
@@ -36,7 +37,11 @@ def root_of(group: str) -> str:
 def body(kind: str, name: str, **meta: object) -> JsonObject:
     group = next(group for group, kinds in KINDS.items() if kind in kinds)
     home = {} if kind in CLUSTER_WIDE else {"namespace": "shop"}
-    whole = {"name": name, "uid": f"{kind}-{name}", "labels": {OWNER: "harness", SOURCE: "shop"}, **home, **meta}
+    ours = {
+        "labels": {OWNER: "harness", SOURCE: "shop"},
+        "managedFields": [{"manager": "kube-controller-manager", "operation": "Update"}, APPLIED],
+    }
+    whole = {"name": name, "uid": f"{kind}-{name}", **ours, **home, **meta}
     return {"apiVersion": f"{group}/v1".lstrip("/"), "kind": kind, "metadata": whole}
 
 
@@ -128,6 +133,10 @@ def test_nothing_is_pruned_unless_it_is_asked_for(fake: FakeApi, reached: Reache
         body("PersistentVolumeClaim", "data"),
         body("PersistentVolume", "data"),
         body("Pod", "made", ownerReferences=[{"kind": "ReplicaSet", "name": "made"}]),
+        body("Pod", "copied", managedFields=[{"manager": "kube-controller-manager", "operation": "Update"}]),
+        body("Pod", "others", managedFields=[{"manager": "kubectl", "operation": "Apply"}]),
+        body("Pod", "changed", managedFields=[{"manager": "harness", "operation": "Update"}]),
+        body("Pod", "bare", managedFields=None),
         body("Pod", "going", deletionTimestamp="2026-12-01T00:00:00Z"),
     ],
     ids=lambda one: f"{one['kind']}-{one['metadata']['name']}",
