@@ -1,8 +1,12 @@
 """Each team deploys and destroys its own service, and the other team does not notice."""
 
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from harness.case import Case
+from harness.case import DATABASES, Case
 from harness.kube.wait import wait_until
 
 pytestmark = [pytest.mark.promise, pytest.mark.xdist_group("case")]
@@ -46,3 +50,27 @@ def test_deploying_what_is_deployed_changes_nothing(case: Case, service: str) ->
     case.deploy(service)
 
     assert pod_uids(case, HOMES[service]) == before
+
+
+def test_what_left_the_manifests_goes_and_comes_back_with_them(case: Case, tmp_path: Path) -> None:
+    fewer = replace(case, manifests=shutil.copytree(case.manifests, tmp_path / "manifests"))
+    kustomization = fewer.manifests / "invoice-app" / "kustomization.yaml"
+    kustomization.write_text(kustomization.read_text().replace("  - network.yaml\n", ""))
+    policies = [f"networkpolicy/{name}" for name in ("default-deny", "invoice-app", "invoice-db")]
+    before = pod_uids(case, "invoice")
+
+    try:
+        assert fewer.deploy("invoice-app") == [f"{one} pruned in invoice" for one in policies]
+        assert case.cluster.kubectl.get("networkpolicies", namespace="invoice")["items"] == []
+    finally:
+        assert case.deploy("invoice-app") == [f"{one} created in invoice" for one in policies]
+    assert pod_uids(case, "invoice") == before
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["SELECT 1 AS n;", "SELECT 1 AS n -- one", "/* one */ SELECT 1 AS n", "(SELECT 1 AS n)"],
+)
+def test_the_databases_are_asked_in_their_own_words(case: Case, statement: str) -> None:
+    for database in DATABASES:
+        assert case.sql(database, statement) == [{"n": 1}]
