@@ -31,8 +31,8 @@ POLL_SECONDS = 0.5
 REST_SECONDS = 5.0
 """Before what was refused is tried again."""
 _ANSWER_SECONDS = 10
-_NOTHING_LEFT = (404, 409)
-"""What an undo is about is gone, or there already."""
+_NOTHING_LEFT = {"patch": (404,), "post": (404, 409), "delete": (404, 409)}
+"""By verb: what an undo is about is gone, or there already. A patch that met another change (409) is tried again."""
 _FIRST_ERROR = 400
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -93,7 +93,9 @@ class Healer:
         """Send one request; what refused it, or nothing."""
         kind = one["content_type"] if one["verb"] == "patch" else "application/json"
         status, said = self._ask(one["verb"].upper(), one["path"], one["body"], kind)
-        return "" if status < _FIRST_ERROR or status in _NOTHING_LEFT else f"{one['path']}: {status}: {said}"
+        return (
+            "" if status < _FIRST_ERROR or status in _NOTHING_LEFT[one["verb"]] else f"{one['path']}: {status}: {said}"
+        )
 
 
 def main() -> None:

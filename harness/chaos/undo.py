@@ -82,7 +82,9 @@ def _ensure_running(node: Node, component: str) -> None:
 
 
 def _send(api: Api, request: Request) -> None:
-    with contextlib.suppress(ApiNotFound, ApiConflict):
+    # That a patch met another change (409) says nothing about what it is to undo: it has to be sent again.
+    nothing_left = (ApiNotFound,) if request.verb == "patch" else (ApiNotFound, ApiConflict)
+    with contextlib.suppress(*nothing_left):
         match request.verb:
             case "patch":
                 api.patch(request.path, request.body, request.content_type)
@@ -93,7 +95,7 @@ def _send(api: Api, request: Request) -> None:
 
 
 def persistently(what: str, do: Callable[[], object], seconds: float = STRUCK_SECONDS) -> None:
-    """Do it, again while the API server does not answer, or has nowhere to ask (its store is struck).
+    """Do it, again while the API server does not answer, has nowhere to ask (its store is struck), or another is at it.
 
     ``do`` must be safe to repeat; ``what`` completes "waited N s for …". Raises WaitTimeout, and at once what else
     ``do`` raises.
@@ -105,7 +107,7 @@ def persistently(what: str, do: Callable[[], object], seconds: float = STRUCK_SE
         try:
             do()
         except ApiError as error:
-            if not isinstance(error, ApiUnreachable) and error.status < _FIRST_SERVER_ERROR:
+            if not isinstance(error, ApiUnreachable | ApiConflict) and error.status < _FIRST_SERVER_ERROR:
                 raise
             last = str(error)
             return False

@@ -53,14 +53,23 @@ def test_an_undo_is_performed_at_its_deadline_and_forgotten() -> None:
     assert said == ["a partition: healed"]
 
 
-@pytest.mark.parametrize("status", [404, 409])
-def test_what_is_gone_or_there_already_is_nothing_left_to_undo(status: int) -> None:
+@pytest.mark.parametrize(("path", "status"), [(WEB, 404), (DENIAL, 404), (DENIAL, 409)])
+def test_what_is_gone_or_there_already_is_nothing_left_to_undo(path: str, status: int) -> None:
     server = Server()
-    server.status = {WEB: status}
+    server.status = {path: status}
 
     healer.Healer(server.ask, "home", lambda _: None).look(100)
 
     assert server.asked == [*PERFORMED, FORGOTTEN]
+
+
+def test_a_patch_that_met_another_change_is_tried_again() -> None:
+    server = Server()
+    server.status = {WEB: 409}
+    one = healer.Healer(server.ask, "home", lambda _: None)
+
+    one.look(100)
+    assert server.asked == PERFORMED
 
 
 def test_what_is_refused_keeps_no_other_step_from_being_done_and_is_tried_again_after_a_rest() -> None:

@@ -10,7 +10,7 @@ from harness.chaos import healer
 from harness.chaos.fault import FaultError
 from harness.chaos.resident import RIGHTS, objects
 from harness.chaos.undo import Request, Undo
-from harness.kube.client import ApiError
+from harness.kube.client import ApiConflict, ApiError
 from harness.kube.deploy import OWNER
 from harness.kube.kubectl import JsonObject
 from harness.kube.leftovers import RUN
@@ -100,6 +100,19 @@ def test_the_healer_has_rights_to_that_and_to_its_own_undos_and_its_pod_is_restr
 def test_closing_takes_everything_away(store: Store) -> None:
     standing(store).close()
     assert list(store.objects) == [f"{WEB}/scale"]
+
+
+def test_a_namespace_that_is_on_its_way_out_is_waited_for(store: Store) -> None:
+    class Ending(Store):
+        def delete(self, path: str) -> JsonObject:
+            if path.startswith("/api/v1/namespaces/") and not self.asked.count(f"DELETE {path}"):
+                self.asked.append(f"DELETE {path}")
+                raise ApiConflict("DELETE", path, 409, "The system is ensuring all content is removed")
+            return super().delete(path)
+
+    ending = Ending()
+    standing(ending).close()
+    assert ending.objects == {}
 
 
 def test_closing_leaves_the_healer_with_what_could_not_be_undone(store: Store) -> None:

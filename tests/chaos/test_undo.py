@@ -4,7 +4,7 @@ import pytest
 
 from harness.chaos.undo import Request, Undo, perform, persistently, read, undoing
 from harness.errors import ClusterError, WaitTimeout
-from harness.kube.client import ApiError
+from harness.kube.client import ApiConflict, ApiError
 
 from .store import Node, Plain, Store, unreachable
 
@@ -89,7 +89,14 @@ def test_an_undo_is_in_the_journal_until_it_is_done() -> None:
     assert store.objects[WEB]["spec"] == 3
 
 
-@pytest.mark.parametrize("struck", [unreachable(), ApiError("PATCH", WEB, 500, "etcdserver: request timed out")])
+@pytest.mark.parametrize(
+    "struck",
+    [
+        unreachable(),
+        ApiError("PATCH", WEB, 500, "etcdserver: request timed out"),
+        ApiConflict("PATCH", WEB, 409, "the object has been modified"),
+    ],
+)
 def test_an_api_server_that_is_struck_at_the_same_time_is_outlasted(struck: ApiError) -> None:
     store, journal = shop(), Remembered()
 
