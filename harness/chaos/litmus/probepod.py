@@ -17,11 +17,11 @@ from harness.errors import HarnessError, ProbeError, WaitTimeout
 from harness.kube.client import Api
 from harness.kube.exec import ExecStream
 from harness.kube.kubectl import JsonObject
-from harness.kube.wait import wait_until
+from harness.kube.wait import patient, wait_until
 from harness.prober.pod import CONTAINER, CPU, USER
 
 READY_SECONDS: Final = 60.0
-SPARE_SECONDS: Final = 20.0
+SPARE_SECONDS: Final = 60.0
 """What the way into the pod may take, beside the time that a probe has."""
 
 _INSIDE: Final = Path(__file__).with_name("inside.py").read_text(encoding="utf-8")
@@ -39,10 +39,11 @@ class ProbePod:
         with ExecStream(self._api, self._namespace, self._name, ["python3", "-c", _INSIDE], CONTAINER) as stream:
             stream.write(json.dumps(request).encode() + b"\n")
             said = b""
+            longest = seconds + patient(SPARE_SECONDS)
             while not said.endswith(b"\n"):
-                piece = stream.read(seconds + SPARE_SECONDS)
+                piece = stream.read(longest)
                 if not piece:
-                    why = stream.last_words() if piece == b"" else f"no answer in {seconds + SPARE_SECONDS:g} s"
+                    why = stream.last_words() if piece == b"" else f"no answer in {longest:g} s"
                     raise ProbeError(f"a probe in {stream.where} could not be run: {why}")
                 said += piece
             answer: dict[str, str] = json.loads(said)

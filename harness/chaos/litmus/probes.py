@@ -12,11 +12,12 @@ from typing import Final, Literal, Protocol
 
 from harness.chaos.litmus import values
 from harness.chaos.litmus.contract import Probe
-from harness.chaos.litmus.failures import ExperimentError
+from harness.chaos.litmus.failures import Code, ExperimentError
+from harness.kube.wait import patient
 
 Verdict = Literal["Awaited", "Passed", "Failed", "N/A"]
-JOIN_SECONDS: Final = 10.0
-"""How much longer than its own time a probe that is under way may take to end."""
+JOIN_SECONDS: Final = 60.0
+"""How much longer than its own time a probe that is under way may take to end: then it cannot be told what it saw."""
 
 
 class Ask(Protocol):
@@ -97,12 +98,16 @@ class Probes:
             self._now(state, last=True)
 
     def end(self) -> None:
-        """No probe runs any longer. Safe to repeat."""
+        """No probe runs any longer; one that does not end has an error. Safe to repeat."""
         self._over.set()
         for state in self.states:
             thread = self._threads.pop(state.probe.name, None)
-            if thread:
-                thread.join(seconds_of(state.probe) + JOIN_SECONDS)
+            if thread is None:
+                continue
+            thread.join(patient(seconds_of(state.probe) + JOIN_SECONDS))
+            if thread.is_alive() and state.error is None:
+                said = f"its last look did not end, {JOIN_SECONDS:g} s after its time"
+                state.error = ExperimentError(Code.GENERIC, said, state.probe.name)
 
     def _in(self, *modes: str) -> Iterable[State]:
         return (state for state in self.states if state.probe.mode in modes)
@@ -142,6 +147,9 @@ class Probes:
                     state.failed(error)
                 if state.stopped:
                     self._halt()
+                return
+            except Exception as error:  # noqa: BLE001 -- nobody else would hear of it, and what it saw before would count
+                state.error = ExperimentError(Code.GENERIC, f"it could not be run: {error!r}", state.probe.name)
                 return
             state.passed(f"{said}; {state.runs} times")
             if self._over.wait(pause) or time.monotonic() >= until:

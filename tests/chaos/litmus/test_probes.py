@@ -117,3 +117,35 @@ def test_one_that_is_ended_before_it_began_looks_once() -> None:
     run.before()
     run.after()
     assert asked.asked == ["a"]
+
+
+def test_one_that_breaks_in_the_middle_of_the_chaos_has_not_passed_by_what_it_saw_before() -> None:
+    def rule(_: str, time: int) -> None:
+        if time == 2:
+            raise KeyError("value")
+
+    asked = Asked(rule)
+    run = probes(asked, probe("a", "Continuous"))
+    run.before()
+    wait_until("the second look", lambda: asked.asked.count("a") >= 2, seconds=60)
+    with pytest.raises(ExperimentError, match=r"GENERIC_ERROR: it could not be run: KeyError\('value'\)"):
+        run.after()
+
+
+def test_one_whose_last_look_does_not_end_has_not_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.chaos.litmus.probes.JOIN_SECONDS", 0.0)
+    begun, over = threading.Event(), threading.Event()
+
+    def rule(_: str, time: int) -> None:
+        if time == 2:
+            begun.set()
+            over.wait(60)
+
+    run = probes(Asked(rule), probe("a", "Continuous", probeTimeout="1ms"))
+    run.before()
+    assert begun.wait(60)
+    try:
+        with pytest.raises(ExperimentError, match="its last look did not end"):
+            run.after()
+    finally:
+        over.set()
