@@ -21,7 +21,9 @@ _EXEC_SECONDS: Final = 10.0
 _TOO_MANY: Final = 429
 
 # A program started by tini: killing process 1 from inside its own PID namespace has no effect (pid_namespaces(7)).
-_KILL: Final = 'for child in $(cat /proc/1/task/1/children); do kill -KILL "$child"; echo "$child"; done'
+_KILL: Final = 'for child in $(cat /proc/1/task/1/children); do kill -KILL "$child" && echo "$child"; done'
+_FIRST_OF_SIGNALS: Final = 128
+"""Above it, an exit status says that a signal ended the shell: here, that it died with the container."""
 
 
 def pod_path(pod: JsonObject) -> str:
@@ -97,7 +99,7 @@ def await_restart(api: Api, pod: JsonObject, container: str, before: str, eviden
         state = _state(now, container)
         current = str(state.get("containerID", "")).rpartition("/")[2]
         ended = "terminated" in state.get("state", {}) or "waiting" in state.get("state", {})
-        return f"{restarts(now)[container]} restarts" if current != before or ended else ""
+        return f"{restarts(now).get(container, 0)} restarts" if current != before or ended else ""
 
     said = wait_until(
         f"container {container} of {shown(pod)} to end",
@@ -163,8 +165,8 @@ class Eviction(OnWorkloads):
             nonlocal refusals
             try:
                 scene.api.post(f"{pod_path(pod)}/eviction", body)
-            except (ApiNotFound, ApiConflict):
-                return True  # something else was faster
+            except (ApiNotFound, ApiConflict) as error:
+                raise FaultError(f"{shown(pod)} was gone before it was evicted") from error
             except ApiError as error:
                 if error.status != _TOO_MANY:
                     raise
@@ -201,6 +203,10 @@ class ProcessKill(OnWorkloads):
             while said := stream.read(_EXEC_SECONDS):  # the shell may die with the container before it has said it
                 killed += said
         processes = killed.decode(errors="replace").split()
+        ended = stream.ending
+        if not processes and ended and (ended.never_started or (ended.code or 0) < _FIRST_OF_SIGNALS):
+            why = stream.last_words() or "process 1 has no child, and cannot be killed from inside"
+            raise FaultError(f"nothing was killed in container {container} of {shown(pod)}: {why}")
         yield (
             evidence := Evidence(f"{shown(pod)}, container {container}, process {', '.join(processes) or 'unknown'}")
         )

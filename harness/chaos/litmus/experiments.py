@@ -19,7 +19,7 @@ from harness.chaos.litmus.tunables import ContainerKill, Partition, PodDelete
 from harness.chaos.undo import Request, Undo
 from harness.clusters.provider import Node
 from harness.errors import HarnessError, ProbeError
-from harness.kube.client import ApiError, ApiNotFound
+from harness.kube.client import ApiConflict, ApiError, ApiNotFound
 from harness.kube.exec import ExecStream
 from harness.kube.kubectl import JsonObject
 
@@ -73,7 +73,7 @@ def _delete(stage: Stage, pod: JsonObject, *, force: bool) -> None:
     shown = f"pod {pod['metadata']['namespace']}/{pod['metadata']['name']}"
     try:
         stage.scene.api.delete(pod_path(pod), **options)
-    except ApiNotFound:
+    except (ApiNotFound, ApiConflict):  # a conflict: another pod has its name
         stage.notes.append(f"{shown} was gone before it was deleted")
         return
     except ApiError as error:
