@@ -24,7 +24,7 @@ from harness.chaos.strikes import Strike
 from harness.chaos.workload import Finding, Judgement, Workload
 from harness.errors import HarnessError
 from harness.kube.client import ApiUnreachable
-from harness.kube.wait import wait_until
+from harness.kube.wait import patient, wait_until
 
 STRIKES_AT_ONCE: Final = 24
 WHOLE_SECONDS: Final = 120.0
@@ -126,7 +126,8 @@ def run(plan: Plan, scene: Scene, workload: Workload, arsenal: Arsenal, folder: 
             check = running.enter_context(clients(workload, plan.load, plan.seed, recorder, scene.now))
             nemesis = running.enter_context(_nemesis(scene, arsenal, plan, folder, say))
             told = 0.0
-            while scene.now() < plan.duration or (nemesis.waiting and scene.now() < plan.duration + arsenal.late):
+            longest = plan.duration + patient(arsenal.late)
+            while scene.now() < plan.duration or (nemesis.waiting and scene.now() < longest):
                 check()
                 scene.cluster.check()
                 nemesis.fire_due()
@@ -234,7 +235,8 @@ class _Nemesis:
             with self._aimed(fault) as reached:
                 index = index_of(self._scene, target, reached.pod) if reached.pod else fault.index
                 strike.fired = self._scene.now()
-                with self._arsenal.faults[fault.kind].strike(self._scene, target, index) as evidence:
+                stage = self._scene.lasting(fault.seconds)
+                with self._arsenal.faults[fault.kind].strike(stage, target, index) as evidence:
                     strike.hit = self._scene.now()
                     strike.aimed = reached.said
                     reached.release()

@@ -3,8 +3,8 @@
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from harness.chaos.fault import FaultError
 from harness.chaos.undo import Journal, Undo, undoing
@@ -12,6 +12,7 @@ from harness.clusters.provider import Cluster
 from harness.kube.client import Api
 from harness.kube.conditions import is_ready
 from harness.kube.kubectl import JsonObject
+from harness.kube.wait import patient
 
 SPARE_SECONDS = 30.0
 """How long after its end a fault that nobody has undone is undone by others."""
@@ -63,7 +64,7 @@ class Scene:
 
     ``workloads`` may be hurt, ``journal`` keeps what must be undone. ``prober_image`` is on the nodes: where pods have
     no Python, it is put beside them, if ``allow_ephemeral``. ``labels`` are those of what the run makes. ``stop`` ends
-    every wait: the run is over.
+    every wait: the run is over. ``planned`` is for how many seconds the plan lets the fault last that has this stage.
     """
 
     cluster: Cluster
@@ -75,6 +76,12 @@ class Scene:
     labels: Mapping[str, str]
     stop: threading.Event = field(default_factory=threading.Event)
     began: float = field(default_factory=time.monotonic)
+    planned: float = 0.0
+    locks: dict[str, threading.Lock] = field(default_factory=dict, repr=False)
+
+    def lasting(self, seconds: float) -> "Scene":
+        """The same stage, for a fault that the plan lets last so long."""
+        return replace(self, planned=seconds)
 
     def begin(self) -> None:
         """Start the clock, of this run and of each later one on the same stage."""
@@ -112,9 +119,23 @@ class Scene:
         self.stop.wait(seconds)
 
     @contextlib.contextmanager
+    def alone_with(self, names: Iterable[str]) -> Iterator[None]:
+        """Wait until no other fault holds any of these names, and hold them while the block runs.
+
+        Raises FaultError when the run is over meanwhile.
+        """
+        with contextlib.ExitStack() as held:
+            for name in sorted(set(names)):  # in one order, lest two wait for each other
+                held.enter_context(self.locks.setdefault(name, threading.Lock()))
+            if self.stop.is_set():
+                raise FaultError("the run was over before it could be fired")
+            yield
+
+    @contextlib.contextmanager
     def undoing(self, undo: Undo, seconds: float) -> Iterator[None]:
-        """Undo after the block, or, when this process is killed, some time after ``seconds``."""
-        with undoing(undo, self.journal, self.cluster, self.api, seconds + SPARE_SECONDS):
+        """Undo after the block, or, when this process is killed, some time after ``seconds`` and what was planned."""
+        deadline = patient(seconds + self.planned + SPARE_SECONDS)
+        with undoing(undo, self.journal, self.cluster, self.api, deadline):
             yield
 
 

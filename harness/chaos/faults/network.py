@@ -95,7 +95,7 @@ def _narrowed(
     """Patch the policies, cut what stands, wait until the flip is seen; afterwards all is as it was."""
     connected = flip.begin()
     evidence = Evidence(f"{undo.fault}: {', '.join(path.rpartition('/')[2] for path in patches)}")
-    with scene.undoing(undo, seconds):
+    with scene.undoing(undo, DENIED_SECONDS + seconds):
         for policy in made:
             scene.api.post(narrowing.path_of(policy).rpartition("/")[0], policy)
         for path, patch in patches.items():
@@ -122,15 +122,19 @@ class Partition(OnWorkloads):
     def strike(self, scene: Scene, target: Target, index: int) -> Iterator[Evidence]:  # noqa: ARG002 -- it means all
         """Take the rules from the policies that select it; isolate it where none does; give them back."""
         workload = scene.workload(target.name)
+        with _alone_with_policies(scene, workload) as policies, self._cut_off(scene, workload, policies) as evidence:
+            yield evidence
+
+    @contextmanager
+    def _cut_off(self, scene: Scene, workload: Workload, policies: Sequence[JsonObject]) -> Iterator[Evidence]:
         pods = scene.pods(workload)
-        policies = narrowing.selecting(_policies(scene, workload), workload.template_labels)
         name = f"harness-chaos-{workload.name.rpartition('/')[2]}"[:63].rstrip("-.")
         ours = narrowing.denial(name, workload.namespace, workload.labels, scene.labels)
         ended = Request(verb="delete", path=narrowing.path_of(ours))
-        undo = Undo(fault=f"{self.kind} of {target.name}", requests=(*map(narrowing.back, policies), ended))
+        undo = Undo(fault=f"{self.kind} of {workload.name}", requests=(*map(narrowing.back, policies), ended))
         with ExitStack() as closing:
             flip = Flip(scene, closing)
-            others = [pod for one in scene.workloads if one.name != target.name for pod in scene.pods(one)[:1]]
+            others = [pod for one in scene.workloads if one.name != workload.name for pod in scene.pods(one)[:1]]
             for pod in pods[:1]:
                 names = [Address(_name_server(scene), narrowing.DNS_PORT)]
                 flip.add(pod, [address for other in others for address in _addresses(other)] + names)
@@ -157,8 +161,14 @@ class DnsDenial:
     def strike(self, scene: Scene, target: Target, index: int) -> Iterator[Evidence]:  # noqa: ARG002 -- it means all
         """Take DNS from the policies that allow it, and give it back."""
         workload = scene.workload(target.name)
-        policies = self._allowing(scene, workload)
-        undo = Undo(fault=f"{self.kind} of {target.name}", requests=tuple(map(narrowing.back, policies)))
+        with _alone_with_policies(scene, workload) as selecting:
+            policies = [one for one in selecting if narrowing.asks_names(one)]
+            with self._denied(scene, workload, policies) as evidence:
+                yield evidence
+
+    @contextmanager
+    def _denied(self, scene: Scene, workload: Workload, policies: Sequence[JsonObject]) -> Iterator[Evidence]:
+        undo = Undo(fault=f"{self.kind} of {workload.name}", requests=tuple(map(narrowing.back, policies)))
         patches = {narrowing.path_of(one): narrowing.without_names(one) for one in policies}
         server = _name_server(scene)
         with ExitStack() as closing:
@@ -172,9 +182,21 @@ class DnsDenial:
 
     @staticmethod
     def _allowing(scene: Scene, workload: Workload) -> list[JsonObject]:
-        policies = narrowing.selecting(_policies(scene, workload), workload.template_labels)
-        return [one for one in policies if narrowing.asks_names(one)]
+        return [one for one in _selecting(scene, workload) if narrowing.asks_names(one)]
 
 
-def _policies(scene: Scene, workload: Workload) -> list[JsonObject]:
-    return scene.api.items(f"/apis/networking.k8s.io/v1/namespaces/{workload.namespace}/networkpolicies")
+@contextmanager
+def _alone_with_policies(scene: Scene, workload: Workload) -> Iterator[list[JsonObject]]:
+    """The policies that select a workload, which no other fault changes meanwhile.
+
+    One may select several workloads. What a fault gives back in the end is what it saw at its beginning: that must not
+    be what another one has made of it.
+    """
+    names = {narrowing.path_of(one) for one in _selecting(scene, workload)}
+    with scene.alone_with(names):
+        yield [one for one in _selecting(scene, workload) if narrowing.path_of(one) in names]
+
+
+def _selecting(scene: Scene, workload: Workload) -> list[JsonObject]:
+    policies = scene.api.items(f"/apis/networking.k8s.io/v1/namespaces/{workload.namespace}/networkpolicies")
+    return narrowing.selecting(policies, workload.template_labels)

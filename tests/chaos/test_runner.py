@@ -1,0 +1,94 @@
+"""A run from end to end, of a service and a fault that are nothing but objects here."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import cast
+
+from harness.chaos.fault import Evidence, Target
+from harness.chaos.history import Call, Json, Outcome, Result
+from harness.chaos.plan import Load, Plan, PlannedFault
+from harness.chaos.runner import Arsenal, run
+from harness.chaos.scene import Scene
+from harness.chaos.strikes import Strike
+from harness.chaos.undo import Undo
+from harness.chaos.workload import Checker
+from harness.clusters.provider import Cluster
+
+from .store import Plain, Store
+from .test_undo import Remembered
+
+
+class Service:
+    """Says yes to everything, and promises nothing."""
+
+    def checkers(self, strikes: Sequence[Strike]) -> Sequence[Checker]:  # noqa: ARG002 -- as a workload has it
+        return []
+
+    def operations(self, random: Random, process: int) -> Iterator[Call]:  # noqa: ARG002 -- as above
+        while True:
+            yield Call("ask")
+
+    def invoke(self, call: Call) -> Result:  # noqa: ARG002 -- as above
+        return Result(Outcome.OK)
+
+    def settle(self) -> None:
+        """Nothing is under way."""
+
+    def final_rows(self) -> Json:
+        return {}
+
+
+class Here(Plain):
+    """A cluster that is there."""
+
+    def check(self) -> None:
+        """It is."""
+
+
+class Ready(Store):
+    """An API server that is ready."""
+
+    def text(self, _path: str, seconds: float) -> str:  # noqa: ARG002 -- as an Api has it
+        return "ok"
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Something stands still until it is undone."""
+
+    kind: str = "stop"
+    seconds: tuple[float, float] = (1.0, 2.0)
+
+    def targets(self, scene: Scene) -> Sequence[Target]:  # noqa: ARG002 -- as a fault has it
+        return [Target("it")]
+
+    @contextmanager
+    def strike(self, scene: Scene, target: Target, index: int) -> Iterator[Evidence]:  # noqa: ARG002 -- as above
+        with scene.undoing(Undo(fault="stop of it"), self.seconds[1]):
+            evidence = Evidence("it")
+            evidence.proven("it stands still")
+            yield evidence
+
+
+class Kept(Remembered):
+    """A journal that keeps what was cancelled."""
+
+    def cancel(self, entry: str) -> None:
+        """It stays, to be looked at."""
+
+
+def test_others_heal_a_fault_only_after_it_has_lasted_as_long_as_its_plan_says(tmp_path: Path) -> None:
+    journal = Kept()
+    cluster = cast("Cluster", Here())
+    scene = Scene(cluster, Ready().api, [], journal, prober_image="", allow_ephemeral=False, labels={})
+    fault = PlannedFault(kind="stop", target="it", at=0, seconds=100)
+    plan = Plan(seed=1, duration=0.1, load=Load(clients=1), faults=(fault,))
+
+    done = run(plan, scene, Service(), Arsenal({"stop": Stop()}), tmp_path / "run", say=lambda _: None)
+
+    assert not done.failed, done.strikes
+    [(_, deadline)] = journal.entries.values()
+    assert deadline > fault.seconds
