@@ -21,12 +21,13 @@ class Progress:
     The promise, of each invoice whose addition was acknowledged before a payment of all began within a window, *the
     asking*: nobody sees it unpaid who begins to read later than ``claim_seconds + allowance`` after the asking began.
 
-    It is only held to where it can be kept. The app pays when it is asked: so a payment of all, *the answer*, has begun
-    in the ``allowance`` after the claim's end, was answered, and did not report this very invoice as failed: then the
-    provider or the database was away, and somebody was told so. Nothing else was broken from the asking on: a pod that
-    is killed, or frozen, meanwhile leaves claims that are younger (``disturbed`` are the seconds, from and to, of
-    other faults). And no payment of all took longer than ``allowance``: on a machine that is so slow a pod that lives
-    has claims that are older.
+    It is only held to where it can be kept. The app pays when it is asked: so a payment of all, *the answer*, has
+    begun in the ``allowance`` after the claim's end, was answered, and did not report this very invoice as failed:
+    then the provider or the database was away, and somebody was told so. Who sees it unpaid begins to read later than
+    ``allowance`` after that answer: what another one had under way meanwhile has ended by then. Nothing else was
+    broken from the asking on: a pod that is killed, or frozen, meanwhile leaves claims that are younger
+    (``disturbed`` are the seconds, from and to, of other faults). And no payment of all took longer than
+    ``allowance``: on a machine that is so slow a pod that lives has claims that are older.
 
     It looks at the invoices that were not known to be paid before the asking, and of which a read tells: they were
     seen paid within the time, or were read after it.
@@ -78,7 +79,9 @@ class Progress:
         for one in askings:
             if trail.unpaid is None or trail.unpaid.began <= one.due:
                 return
-            answer = next((to for to in one.answers if trail.invoice not in to.answer["failed"]), None)
+            over = trail.unpaid.began - self.allowance
+            able = (to for to in one.answers if end(to) < over and trail.invoice not in to.answer["failed"])
+            answer = next(able, None)
             if answer is not None:
                 seconds = trail.unpaid.began - one.asked.began
                 problem = f"it was still unpaid {seconds:.1f} s after all were to be paid, while a pod was frozen"

@@ -121,6 +121,10 @@ GOOD: dict[str, tuple[list[Operation], Json]] = {
         [new(0), pay_all(11, busy=["a"]), pay_all(22, busy=["a"]), get(25.9, UNPAID)],
         rows(),
     ),
+    "who asked again began so late that another may still be at it": (
+        [new(0), pay_all(11, busy=["a"]), pay_all(25.9, busy=["a"]), get(27, UNPAID), get(32, IS_PAID)],
+        rows(),
+    ),
     "nobody asked again once the claim was void": ([new(0), pay_all(11, busy=["a"]), get(30, UNPAID)], rows()),
     "the provider was away when all were to be paid": (
         [new(0), pay_all(11, busy=["a"]), pay_all(22, a="the provider cannot be reached"), get(30, UNPAID)],
