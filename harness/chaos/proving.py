@@ -12,6 +12,7 @@ from harness.chaos.plan import DURATION, Plan, read_plan
 from harness.chaos.runner import Arsenal, Run
 from harness.chaos.scene import Scene
 from harness.chaos.shrink import Shrunk, shrink
+from harness.errors import HarnessError
 
 SEED: Final = 1
 """The seed of a run where none is given: the same plan each time. `nox -s bench -- soak` goes on to others."""
@@ -46,14 +47,17 @@ def struck_the_enforcer(done: Run) -> bool:
 def smaller(failed: Run, replay: Replay, *, seconds: float) -> Shrunk:
     """Shrink the plan of a run that broke a promise, live, within ``seconds``; the smallest is beside it, in a file.
 
-    A replay fails if one of the same promises is broken.
+    A replay fails if one of the same promises is broken. One that cannot be carried out does not.
     """
     broken = {one.checker for one in failed.findings}
     deadline = time.monotonic() + seconds
     numbers = itertools.count(1)
 
     def fails(plan: Plan) -> bool:
-        done = replay(plan, f"replay-{next(numbers)}")
+        try:
+            done = replay(plan, f"replay-{next(numbers)}")
+        except HarnessError:
+            return False
         return bool(broken & {one.checker for one in done.findings})
 
     found = shrink(failed.plan, fails, lambda: time.monotonic() > deadline)

@@ -39,8 +39,9 @@ class Shrunk:
 def shrink(plan: Plan, fails: Fails, enough: Enough) -> Shrunk:
     """The smallest failing plan that is found within the budget; ``plan`` itself has failed once."""
     smallest = _fewer_faults(plan, fails, enough)
-    for smaller in _fewer_operations(smallest):
-        if not enough() and _ever(smaller, fails, enough):
+    for less in (_shorter, _with_fewer_clients):
+        smaller = less(smallest)
+        if smaller != smallest and _ever(smaller, fails, enough):
             smallest = smaller
     failed = replayed = 0
     while replayed < CONFIRMATIONS and (replayed == 0 or not enough()):
@@ -72,9 +73,11 @@ def _without_each_part(faults: Sequence[PlannedFault], parts: int) -> list[list[
     return [[*faults[:a], *faults[b:]] for a, b in pairwise(edges) if a < b]
 
 
-def _fewer_operations(plan: Plan) -> list[Plan]:
-    """Shorter, then with fewer clients: what is tried in turn, each from what is left of the one before."""
+def _shorter(plan: Plan) -> Plan:
     last = max((fault.at + fault.seconds for fault in plan.faults), default=0.0)
-    shorter = plan.model_copy(update={"duration": min(plan.duration, last + SETTLING)})
+    return plan.model_copy(update={"duration": min(plan.duration, last + SETTLING)})
+
+
+def _with_fewer_clients(plan: Plan) -> Plan:
     half = Load(clients=max(1, plan.load.clients // 2), think_seconds=plan.load.think_seconds)
-    return [one for one in (shorter, shorter.model_copy(update={"load": half})) if one != plan]
+    return plan.model_copy(update={"load": half})

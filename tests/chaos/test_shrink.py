@@ -1,7 +1,13 @@
 """Shrinking: the smallest plan that still fails, within a budget."""
 
+from pathlib import Path
+
 from harness.chaos.plan import Load, Plan, PlannedFault
+from harness.chaos.proving import SMALLEST, smaller
+from harness.chaos.runner import Run
 from harness.chaos.shrink import CONFIRMATIONS, SETTLING, shrink
+from harness.chaos.workload import Finding, Judgement
+from harness.errors import WaitTimeout
 
 
 def plan(number: int) -> Plan:
@@ -35,6 +41,25 @@ def test_what_needs_many_clients_keeps_them() -> None:
     found = shrink(plan(4), lambda one: "0" in targets(one) and one.load.clients == 8, never)
 
     assert found.plan.load.clients == 8
+
+
+def test_what_needs_its_time_still_loses_clients() -> None:
+    found = shrink(plan(8), lambda one: "5" in targets(one) and one.duration == 60, never)
+
+    assert (found.plan.duration, found.plan.load.clients) == (60, 4)
+
+
+def test_a_replay_that_cannot_be_carried_out_does_not_hide_what_was_found(tmp_path: Path) -> None:
+    judged = [Judgement("a promise", 1, (Finding("a promise", "it", "broken"),))]
+    failed = Run(tmp_path, plan(2), [], [], {}, judged)
+
+    def replay(_plan: Plan, _name: str) -> Run:
+        raise WaitTimeout("the cluster to be whole", 120)
+
+    found = smaller(failed, replay, seconds=60)
+
+    assert (found.plan.faults, found.failed) == (failed.plan.faults, 0)
+    assert (tmp_path / SMALLEST).is_file()
 
 
 def test_a_plan_that_fails_only_sometimes_is_told_with_its_rate() -> None:
