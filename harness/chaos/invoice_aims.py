@@ -11,7 +11,7 @@ from typing import Final
 
 from harness.chaos.aim import Aims, MidRollout, Reached
 from harness.chaos.fault import FaultError, Target
-from harness.chaos.faults.pods import pod_path
+from harness.chaos.faults.pods import chosen, pod_path
 from harness.chaos.invoices import CLAIM_SECONDS, Sql
 from harness.chaos.scene import Scene
 from harness.errors import WaitTimeout
@@ -43,8 +43,12 @@ _MIGRATIONS: Final = 0x6D696772
 
 _WAITING: Final = f"""
     SELECT application_name AS pod FROM pg_stat_activity
-    WHERE wait_event_type = 'Lock' AND application_name <> '{APPLICATION}' ORDER BY query_start
+    WHERE wait_event_type = 'Lock' AND wait_event LIKE '{{lock}}' AND application_name <> '{APPLICATION}'
+    ORDER BY query_start
 """  # noqa: S608
+_ANY: Final = "%"
+_ADVISORY: Final = "advisory"
+"""Kinds of locks, as PostgreSQL names what is waited for."""
 _HOLD_CLAIMED: Final = "SELECT invoice_id FROM invoices WHERE claimed_by IS NOT NULL FOR UPDATE"
 _CLAIMED: Final = """
     SELECT invoice_id, split_part(claimed_by, '/', 1) AS pod FROM invoices WHERE claimed_by IS NOT NULL
@@ -68,11 +72,11 @@ class _Databases:
             session.run("SELECT 1")
             yield _Lock(session)
 
-    def waiting(self, database: str, what: str, seconds: float = WAITING_SECONDS) -> list[str]:
-        """The pods that wait for a lock; waits until there is one."""
+    def waiting(self, database: str, what: str, seconds: float = WAITING_SECONDS, lock: str = _ANY) -> list[str]:
+        """The pods that wait for a lock of this kind; waits until there is one."""
 
         def pods() -> list[str]:
-            return [str(row["pod"]) for row in self.sql(database, _WAITING)]
+            return [str(row["pod"]) for row in self.sql(database, _WAITING.format(lock=lock))]
 
         return wait_until(what, pods, seconds=seconds, interval=0.01)
 
@@ -171,11 +175,15 @@ class MidMigration:
     @contextmanager
     def reach(self, scene: Scene, target: Target) -> Iterator[Reached]:
         """Hold the migrations' lock, have a pod replaced, and see its successor wait."""
-        database = DATABASE_OF[target]
+        database = DATABASE_OF.get(target)
+        if database is None:
+            known = " or ".join(one.name for one in DATABASE_OF)
+            raise FaultError(f"{self.name} is no aim at {target.name}, but at {known}")
         with self.databases.holding(database) as lock:
             lock.take(f"SELECT pg_advisory_xact_lock({_MIGRATIONS})")
-            scene.api.delete(pod_path(scene.pods(scene.workload(target.name))[0]), gracePeriodSeconds=0)
-            pods = self.databases.waiting(database, "a starting pod to migrate", STARTING_SECONDS)
+            scene.api.delete(pod_path(chosen(scene, target, 0)), gracePeriodSeconds=0)
+            # Clients are asking meanwhile: a pod that waits for a row is at work, and does not migrate.
+            pods = self.databases.waiting(database, "a starting pod to migrate", STARTING_SECONDS, _ADVISORY)
             yield Reached(f"{pods[0]} waited in {database} to migrate it", pods[0], lock.release)
 
 
