@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from random import Random
 
-from harness.chaos.history import Recorder
+from harness.chaos.history import Call, Recorder
 from harness.chaos.plan import Load
 from harness.chaos.workload import Workload
+from harness.errors import UsageError
 
 
 @contextmanager
@@ -24,7 +25,8 @@ def clients(
 
     def client(process: int) -> None:
         # What it asks depends on the seed alone; how long it thinks is drawn apart, and changes nothing of that.
-        calls = workload.operations(Random(f"client {process} of {seed}"), process)  # noqa: S311 -- no secret
+        asked = workload.operations(Random(f"client {process} of {seed}"), process)  # noqa: S311 -- no secret
+        calls = _without_end(asked, process)
         pauses = Random(f"pauses of client {process} of {seed}")  # noqa: S311
         try:
             while not over.is_set():
@@ -49,3 +51,9 @@ def clients(
         for thread in threads:
             thread.join()
     check()
+
+
+def _without_end(asked: Iterator[Call], process: int) -> Iterator[Call]:
+    """What a client asks. Raises UsageError where that comes to an end."""
+    yield from asked
+    raise UsageError(f"client {process} has nothing left to ask: operations() has to go on without end")

@@ -7,6 +7,8 @@ from pathlib import Path
 from random import Random
 from typing import cast
 
+import pytest
+
 from harness.chaos.fault import Evidence, Target
 from harness.chaos.history import Call, Json, Outcome, Result
 from harness.chaos.plan import Load, Plan, PlannedFault
@@ -16,6 +18,7 @@ from harness.chaos.strikes import Strike
 from harness.chaos.undo import Undo
 from harness.chaos.workload import Checker
 from harness.clusters.provider import Cluster
+from harness.errors import UsageError
 
 from .store import Plain, Store
 from .test_undo import Remembered
@@ -39,6 +42,13 @@ class Service:
 
     def final_rows(self) -> Json:
         return {}
+
+
+class Ends(Service):
+    """Its clients have one thing to ask."""
+
+    def operations(self, random: Random, process: int) -> Iterator[Call]:  # noqa: ARG002 -- as above
+        yield Call("ask")
 
 
 class Here(Plain):
@@ -78,6 +88,15 @@ class Kept(Remembered):
 
     def cancel(self, entry: str) -> None:
         """It stays, to be looked at."""
+
+
+def test_a_workload_whose_clients_come_to_an_end_is_told_so(tmp_path: Path) -> None:
+    cluster = cast("Cluster", Here())
+    scene = Scene(cluster, Ready().api, [], Remembered(), prober_image="", allow_ephemeral=False, labels={})
+    plan = Plan(seed=1, duration=60, load=Load(clients=1, think_seconds=0))
+
+    with pytest.raises(UsageError, match="client 0 has nothing left to ask"):
+        run(plan, scene, Ends(), Arsenal({}), tmp_path / "run", say=lambda _: None)
 
 
 def test_others_heal_a_fault_only_after_it_has_lasted_as_long_as_its_plan_says(tmp_path: Path) -> None:

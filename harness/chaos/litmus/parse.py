@@ -116,6 +116,8 @@ def read_engines(file: Path) -> list[Engine]:
             wrong.append(error)
             continue
         if isinstance(read.said, contract.Engine):
+            if (read.home, read.name) in {(one.home, one.name) for one in engines}:
+                wrong.append(read.wrong(("metadata", "name"), "is defined already in this file"))
             engines.append(read)
         elif (read.home, read.name) in definitions:
             wrong.append(read.wrong(("metadata", "name"), "is defined already in this file"))

@@ -193,3 +193,8 @@ def test_a_probe_is_read_with_all_its_properties(tmp_path: Path) -> None:
     [found] = planned(tmp_path, engine(probes=probe(mode="OnChaos", more=more))).probes
     assert isinstance(found, Probe)
     assert (found.mode, found.run_properties.attempt, found.run_properties.stop_on_failure) == ("OnChaos", 3, True)
+
+
+def test_an_engine_is_defined_once_in_a_file(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"engine.yaml:\d+: ChaosEngine/shop: metadata.name: is defined already"):
+        read(tmp_path, ENGINE, ENGINE)
