@@ -24,12 +24,6 @@ class Target:
 
     name: str
 
-    @property
-    def parts(self) -> tuple[str, str, str]:
-        """Namespace, kind and name of a workload."""
-        namespace, kind, name = self.name.split("/")
-        return namespace, kind, name
-
 
 @dataclass
 class Evidence:

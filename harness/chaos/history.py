@@ -8,8 +8,8 @@ and has no end, because the run was killed, is *info* too.
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -157,8 +157,3 @@ def _take_in(operations: dict[int, Operation], event: Mapping[str, Json]) -> Non
         return
     outcome = Outcome(event["type"])
     operations[index] = replace(operations[index], ended=event["time"], outcome=outcome, answer=event["answer"])
-
-
-def lines_of(operations: Iterable[Operation]) -> Iterator[str]:
-    """The operations as JSON, one a line: for people and reports."""
-    return (json.dumps(asdict(operation)) for operation in operations)

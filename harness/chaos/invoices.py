@@ -1,7 +1,6 @@
 """The case as a workload: users outside the cluster who list, add and pay invoices, through the Ingress."""
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -11,6 +10,7 @@ import urllib3
 
 from harness.chaos.history import Call, Json, Outcome, Result
 from harness.chaos.strikes import Strike
+from harness.chaos.trails import REFUSED_BY_PROVIDER, UNKNOWN_INVOICE
 from harness.chaos.workload import Checker
 from harness.errors import HarnessError
 from harness.kube.wait import wait_until
@@ -25,10 +25,8 @@ CONNECTIONS: Final = 64
 KEPT_IDS: Final = 50
 """Each client reads and pays what it added lately."""
 
-UNKNOWN: Final = "there is no such invoice"
 _CREATED: Final = 201
 _CURRENCIES: Final = ("EUR", "GBP", "DKK")
-_REFUSED_BY_PROVIDER: Final = re.compile(r"the provider answered 4\d\d")
 
 Sql = Callable[[str, str], list[dict[str, Any]]]
 """Database and statement to rows, as ``Case.sql``."""
@@ -191,9 +189,11 @@ def _read(call: Call, status: int, data: bytes, prefix: str) -> Result:
             return Result(Outcome.OK, _outcome(_json(data)))
         case ("get", 200) | ("list", 200):
             return Result(Outcome.OK, _seen(call.f, data, prefix))
-        case "get", 404 if _json(data)["error"] == UNKNOWN:  # in the app's own words: the Ingress has a 404 of its own
+        case "get", 404 if (
+            _json(data)["error"] == UNKNOWN_INVOICE
+        ):  # in the app's own words: the Ingress has a 404 of its own
             return Result(Outcome.OK, None)
-    refused = 400 <= status < 500 or (call.f == "pay" and _REFUSED_BY_PROVIDER.search(_words(data)))  # noqa: PLR2004
+    refused = 400 <= status < 500 or (call.f == "pay" and REFUSED_BY_PROVIDER.search(_words(data)))  # noqa: PLR2004
     return Result(Outcome.FAIL if refused else Outcome.INFO, {"status": status, "said": _words(data)})
 
 

@@ -1,7 +1,7 @@
 """What was really done: a fault of a plan, when it hit, what shows it, and when everything was whole again."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -58,11 +58,6 @@ class Strike:
             "vacuous" if self.vacuous else "; ".join(filter(None, (self.aimed, self.said, self.failed)))
         )
         return f"{self.planned}: {self.struck or 'nothing struck'}: {came_to}"
-
-
-def vacuous(strikes: Sequence[Strike]) -> bool:
-    """Whether a run broke nothing at all."""
-    return all(one.vacuous for one in strikes)
 
 
 def kinds(strikes: Iterable[Strike]) -> set[str]:

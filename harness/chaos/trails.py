@@ -20,9 +20,10 @@ Price: TypeAlias = tuple[Any, str]
 Money: TypeAlias = tuple[Decimal | str, str]
 """The same to be compared; a value that is no number stays text."""
 
-_REFUSED: Final = re.compile(r"the provider answered 4\d\d")
+REFUSED_BY_PROVIDER: Final = re.compile(r"the provider answered 4\d\d")
+UNKNOWN_INVOICE: Final = "there is no such invoice"
+"""The app's own words, by which answers are told apart."""
 _CONFLICT: Final = 409
-_UNKNOWN: Final = "there is no such invoice"
 
 
 def money(price: Price) -> Money:
@@ -54,7 +55,7 @@ def payments(pay_all: Operation) -> dict[str, Outcome]:
     """
     if pay_all.outcome is not Outcome.OK:
         return {}
-    refused = {one: Outcome.FAIL for one, said in pay_all.answer["failed"].items() if _REFUSED.search(said)}
+    refused = {one: Outcome.FAIL for one, said in pay_all.answer["failed"].items() if REFUSED_BY_PROVIDER.search(said)}
     return refused | dict.fromkeys(pay_all.answer["paid"], Outcome.OK)
 
 
@@ -64,7 +65,7 @@ def _said(operation: Operation) -> str:
 
 def says_unknown(operation: Operation) -> bool:
     """Whether it failed since there is no such invoice, in the app's own words: 404 alone may be the Ingress's."""
-    return _UNKNOWN in _said(operation)
+    return UNKNOWN_INVOICE in _said(operation)
 
 
 def says_other_amount(operation: Operation) -> bool:
@@ -197,7 +198,7 @@ def _take_pay(trail: Trail, one: Operation) -> None:
     elif says_unknown(one):
         trail.last_read = _later(one, trail.last_read)
         trail.absent = _later(one, trail.absent)
-    elif _REFUSED.search(_said(one)):
+    elif REFUSED_BY_PROVIDER.search(_said(one)):
         trail.refused = True
     if one.outcome is Outcome.OK:
         _take_acknowledged(trail, one)

@@ -1,8 +1,4 @@
-"""From a user's YAML to engines that can be run: read strictly, every mistake told with its file and line.
-
-The environment of an experiment is put together as Litmus' runner does it (``chaos-runner pkg/utils``): what follows
-from the engine's fields, over that the ChaosExperiment's variables, over that the engine's own.
-"""
+"""From a user's YAML to engines that can be run: read strictly, every mistake told with its file and line."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +14,7 @@ from harness.chaos.litmus.environment import Environment
 from harness.chaos.litmus.probes import seconds_of
 from harness.chaos.litmus.targets import Target
 from harness.chaos.litmus.tunables import EXPERIMENTS, Partition, Tunables
+from harness.chaos.litmus.values import words
 from harness.errors import ManifestError
 from harness.kube.fields import DEFAULT_NAMESPACE
 from harness.kube.kubectl import JsonObject
@@ -227,23 +224,19 @@ def _targets(read: _Read, spec: contract.EngineSpec) -> tuple[Target, ...]:
         both = spec.selectors.pods, spec.selectors.workloads
         if sum(1 for one in both if one) != 1:
             raise read.wrong(("spec", "selectors"), "must have either pods or workloads")
-        pods = tuple(Target("pod", one.namespace, names=_words(one.names)) for one in spec.selectors.pods or ())
+        pods = tuple(Target("pod", one.namespace, names=words(one.names)) for one in spec.selectors.pods or ())
         found = []
         for index, one in enumerate(spec.selectors.workloads or ()):
             if bool(one.names) == bool(one.labels):
                 raise read.wrong(("spec", "selectors", "workloads", index), "must have either names or labels")
-            found.append(Target(one.kind, one.namespace, names=_words(one.names), labels=_words(one.labels)))
+            found.append(Target(one.kind, one.namespace, names=words(one.names), labels=words(one.labels)))
         return pods or tuple(found)
     app = spec.appinfo
     if app is None or app == contract.AppInfo():
         return ()
     if bool(app.appkind) != bool(app.applabel):
         raise read.wrong(("spec", "appinfo"), "must have appkind and applabel together, or neither")
-    return (Target(app.appkind, app.appns or read.home, labels=_words(app.applabel)),)
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(part for one in text.split(",") if (part := one.strip()))
+    return (Target(app.appkind, app.appns or read.home, labels=words(app.applabel)),)
 
 
 def _planned(
