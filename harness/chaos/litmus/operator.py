@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from harness.chaos.litmus.contract import API_VERSION
-from harness.chaos.litmus.failures import RunnerAbsent
+from harness.chaos.litmus.failures import Halted, RunnerAbsent
 from harness.chaos.litmus.outcome import EngineOutcome, of_result
 from harness.chaos.litmus.parse import Engine, Planned
 from harness.chaos.litmus.result import GROUP_PATH, served
@@ -42,11 +42,19 @@ def run(engines: Sequence[Engine], scene: Scene, *, say: Say, done: Callable[[En
     """Have the cluster's operator run every engine, one after another; ``done`` is given each outcome.
 
     Raises RunnerAbsent where the cluster has no Litmus, UsageError where an object of a file is there already, and
-    WaitTimeout where nobody moves an engine. Ctrl-C stops the engine, and KeyboardInterrupt goes on.
+    WaitTimeout where nobody moves an engine. Ctrl-C stops the engine, and KeyboardInterrupt goes on; where the run is
+    over, the engine is stopped, too, and no other one begins.
     """
     check(scene)
     for engine in engines:
+        if scene.stop.is_set():
+            return
         _Followed(engine, scene, say, done).run()
+
+
+def longest(engine: Engine) -> float:
+    """Seconds after which an engine must have ended, the pulling of images included."""
+    return BEGIN_SECONDS + sum(BEGIN_SECONDS + one.longest for one in engine.experiments)
 
 
 def check(scene: Scene) -> None:
@@ -70,13 +78,15 @@ class _Followed:
     def run(self) -> None:
         made = self._new_objects()
         requests = tuple(Request(verb="delete", path=f"{path}/{body['metadata']['name']}") for path, body in made)
-        seconds = BEGIN_SECONDS + sum(BEGIN_SECONDS + one.longest for one in self._engine.experiments)
+        seconds = longest(self._engine)
         with self._scene.undoing(Undo(fault=f"ChaosEngine {self._engine.name}", requests=requests), seconds):
             for path, body in made:
                 self._api.post(path, body)
             began = time.time()
             try:
                 self._follow(seconds)
+            except Halted:
+                self._stop()
             except BaseException:  # Ctrl-C too: whatever it was, the chaos is to end
                 self._stop()
                 self._tell(began)
@@ -110,6 +120,8 @@ class _Followed:
 
     def _follow(self, seconds: float) -> None:
         def look() -> JsonObject:
+            if self._scene.stop.is_set():
+                raise Halted
             status: JsonObject = self._api.get(self._path).get("status") or {}
             for one in status.get("experiments") or ():
                 said = f"{one.get('status', '')} {one.get('verdict', '')}".strip()

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 from uuid import uuid4
 
 from harness.chaos.litmus.failures import RunnerAbsent
@@ -20,7 +20,8 @@ from harness.chaos.litmus.outcome import EngineOutcome, of_result
 from harness.chaos.litmus.parse import Engine, Planned
 from harness.chaos.litmus.result import GROUP_PATH, served
 from harness.chaos.scene import Scene
-from harness.errors import UsageError
+from harness.errors import UsageError, WaitTimeout
+from harness.kube.wait import wait_until
 from harness.locking import exclusively
 from harness.timeline import Timeline
 
@@ -165,18 +166,8 @@ def _run(planned: Planned, scene: Scene, what: Command) -> EngineOutcome:
     before = scene.api.find(f"{path}/{name}")
     with log.open("w", encoding="utf-8") as output:
         try:
-            subprocess.run(
-                what.arguments,
-                env=dict(what.environment),
-                cwd=what.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                check=False,  # its status is 0 whatever came of it
-                timeout=seconds,
-            )
-            said = ""
-        except subprocess.TimeoutExpired:
+            said = _ended(what, scene, output, seconds)
+        except WaitTimeout:
             said = f"it did not end in {seconds:g} s; see {log}"
     after = scene.api.find(f"{path}/{name}")
     written = after is not None and (before is None or _version(before) != _version(after))
@@ -193,6 +184,28 @@ def _run(planned: Planned, scene: Scene, what: Command) -> EngineOutcome:
         file=log,
         **found,
     )
+
+
+def _ended(what: Command, scene: Scene, output: IO[str], seconds: float) -> str:
+    """Run it to its end, or to that of the run, and say so. Raises WaitTimeout. Its exit status is 0 in any case."""
+    with subprocess.Popen(
+        what.arguments,
+        env=dict(what.environment),
+        cwd=what.folder,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+    ) as child:
+        try:
+            wait_until(
+                "litmus-python to end",
+                lambda: child.poll() is not None or scene.stop.is_set(),
+                seconds=seconds,
+                interval=0.2,
+            )
+            return "" if child.poll() is not None else f"the run was over before it had ended; see {output.name}"
+        finally:
+            child.kill()
 
 
 def _version(body: Mapping[str, Mapping[str, str]]) -> str:

@@ -32,7 +32,10 @@ class EngineFile:
     @property
     def longest(self) -> float:
         """Seconds after which all its experiments must be over. Raises ManifestError."""
-        return sum(one.longest for engine in self.engines for one in engine.experiments)
+        if self.runner == "operator":
+            return sum(map(operator.longest, self.engines))
+        spare = python.SPARE_SECONDS if self.runner == "litmus-python" else 0.0
+        return sum(spare + one.longest for engine in self.engines for one in engine.experiments)
 
     @property
     def namespaces(self) -> frozenset[str]:
