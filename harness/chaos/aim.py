@@ -3,15 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from harness.chaos.fault import FaultError, Target
 from harness.chaos.faults.rollouts import annotate, await_rollout
-from harness.kube.client import ApiUnreachable
+from harness.chaos.scene import STRUCK, Scene
 from harness.kube.wait import wait_until
-
-if TYPE_CHECKING:
-    from harness.chaos.scene import Scene
 
 HALFWAY_SECONDS: Final = 60.0
 _VERSION: Final = "harness.dev/chaos-halfway"
@@ -46,10 +43,10 @@ class Aim(Protocol):
     def undisturbed(self) -> frozenset[str]:
         """Targets that no other fault may strike meanwhile, as the aim is reached by way of them."""
 
-    def faults(self, scene: "Scene") -> Sequence[tuple[str, Target]]:
+    def faults(self, scene: Scene) -> Sequence[tuple[str, Target]]:
         """The kinds of faults and the targets that it is meant for."""
 
-    def reach(self, scene: "Scene", target: Target) -> AbstractContextManager[Reached]:
+    def reach(self, scene: Scene, target: Target) -> AbstractContextManager[Reached]:
         """Bring the system to that point, and keep it there. Raises FaultError or WaitTimeout where it cannot be."""
 
 
@@ -64,12 +61,12 @@ class MidRollout:
     name: str = "mid-rollout"
     undisturbed: frozenset[str] = frozenset()
 
-    def faults(self, scene: "Scene") -> Sequence[tuple[str, Target]]:
+    def faults(self, scene: Scene) -> Sequence[tuple[str, Target]]:
         """A pod of any Deployment is killed."""
         return [("pod-kill", Target(one.name)) for one in scene.workloads if one.body["kind"] == "Deployment"]
 
     @contextmanager
-    def reach(self, scene: "Scene", target: Target) -> Iterator[Reached]:
+    def reach(self, scene: Scene, target: Target) -> Iterator[Reached]:
         """Begin a rollout, and wait until both versions are there; afterwards it goes on to its end."""
         workload = scene.workload(target.name)
 
@@ -84,13 +81,13 @@ class MidRollout:
             both,
             seconds=HALFWAY_SECONDS,
             interval=0.02,
-            tolerate=(ApiUnreachable,),
+            tolerate=STRUCK,
         )
         yield Reached(said)
         await_rollout(scene, workload)
 
 
-def index_of(scene: "Scene", target: Target, pod: str) -> int:
+def index_of(scene: Scene, target: Target, pod: str) -> int:
     """Which of a workload's running pods has that name. Raises FaultError where it is gone."""
     names = [one["metadata"]["name"] for one in scene.running_pods(scene.workload(target.name))]
     if pod not in names:

@@ -18,12 +18,11 @@ from harness.chaos.faults.rollouts import await_rollout
 from harness.chaos.history import FILE, Json, Operation, Recorder
 from harness.chaos.load import clients
 from harness.chaos.plan import Candidate, Plan, PlannedFault, draw
-from harness.chaos.scene import Scene
+from harness.chaos.scene import STRUCK, Scene
 from harness.chaos.scene import Workload as Struck
 from harness.chaos.strikes import Strike
 from harness.chaos.workload import Finding, Judgement, Workload
 from harness.errors import HarnessError
-from harness.kube.client import ApiUnreachable
 from harness.kube.wait import patient, wait_until
 
 STRIKES_AT_ONCE: Final = 24
@@ -223,7 +222,7 @@ class _Nemesis:
             least = max(1, workload.replicas - 1)
             ready = partial(_has_ready, scene, workload, least)
             what = f"{least} ready pods of {workload.name}"
-            wait_until(what, ready, seconds=WHOLE_SECONDS, tolerate=(ApiUnreachable,))
+            wait_until(what, ready, seconds=WHOLE_SECONDS, tolerate=STRUCK)
         if scene.stop.is_set():
             raise FaultError("the run was over before it could be fired")
 

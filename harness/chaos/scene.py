@@ -9,10 +9,13 @@ from dataclasses import dataclass, field, replace
 from harness.chaos.fault import FaultError
 from harness.chaos.undo import Journal, Undo, undoing
 from harness.clusters.provider import Cluster
-from harness.kube.client import Api
+from harness.kube.client import Api, ApiServerFailed, ApiUnreachable
 from harness.kube.conditions import is_ready
 from harness.kube.kubectl import JsonObject
 from harness.kube.wait import patient
+
+STRUCK = (ApiUnreachable, ApiServerFailed)
+"""How an API server answers that is itself struck, or whose store is: whoever waits goes on waiting."""
 
 SPARE_SECONDS = 30.0
 """How long after its end a fault that nobody has undone is undone by others."""

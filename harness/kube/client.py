@@ -33,6 +33,7 @@ _JSON = "application/json"
 _NOT_FOUND = 404
 _CONFLICT = 409
 _FIRST_ERROR = 400
+_FIRST_SERVER_ERROR = 500
 _CONNECT_SECONDS = 5.0
 _AGAIN = 10
 _LOADING = threading.Lock()
@@ -52,6 +53,10 @@ class ApiNotFound(ApiError):
 
 class ApiConflict(ApiError):
     """The object exists already, or was changed by another in between."""
+
+
+class ApiServerFailed(ApiError):
+    """The API server itself failed, with a status of 500 or more: its store does not answer, or it is just starting."""
 
 
 class ApiUnreachable(ApiError):
@@ -266,7 +271,8 @@ def _refusal(method: str, path: str, response: urllib3.BaseHTTPResponse) -> ApiE
     except (ValueError, KeyError, TypeError):
         pass  # an aggregated API or a proxy answered in its own words: shown as they are
     kinds = {_NOT_FOUND: ApiNotFound, _CONFLICT: ApiConflict}
-    return kinds.get(response.status, ApiError)(method, path, response.status, message, reason)
+    kind = ApiServerFailed if response.status >= _FIRST_SERVER_ERROR else kinds.get(response.status, ApiError)
+    return kind(method, path, response.status, message, reason)
 
 
 def _load(kubeconfig: Path, context: str | None) -> "tuple[Configuration, str | None, ssl.SSLContext, str]":

@@ -1,16 +1,16 @@
 """Faults of pods and rollouts: what is no evidence that one hit."""
 
 from collections.abc import Sequence
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import pytest
 
 from harness.chaos.fault import FaultError, Target
 from harness.chaos.faults import pods
 from harness.chaos.faults.pods import Eviction, ProcessKill
-from harness.chaos.faults.rollouts import RolloutRestart
+from harness.chaos.faults.rollouts import RolloutRestart, await_rollout
 from harness.chaos.scene import Scene, Workload
-from harness.kube.client import Api, ApiNotFound
+from harness.kube.client import Api, ApiError, ApiNotFound, ApiServerFailed, ApiUnreachable
 from harness.kube.exec import Ending
 from harness.kube.kubectl import JsonObject
 
@@ -132,3 +132,19 @@ def test_two_restarts_in_one_second_are_two_versions() -> None:
 
     first, second = shop.patches
     assert first != second
+
+
+@pytest.mark.parametrize(
+    "struck", [ApiUnreachable("GET", "/", 0, "refused"), ApiServerFailed("GET", "/", 500, "etcdserver: leader changed")]
+)
+def test_who_waits_for_a_rollout_outlasts_a_fault_of_the_api_server_and_of_its_store(struck: ApiError) -> None:
+    class Struck(Shop):
+        answers: ClassVar = [struck]
+
+        def get(self, path: str) -> JsonObject:
+            if self.answers:
+                raise self.answers.pop()
+            return super().get(path)
+
+    stage = scene(Struck())
+    assert await_rollout(stage, stage.workloads[0])["spec"]["replicas"] == 1

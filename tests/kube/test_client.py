@@ -21,7 +21,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from harness.errors import CommandError, SettingsError
-from harness.kube.client import STRATEGIC_MERGE, Api, ApiConflict, ApiError, ApiNotFound, ApiUnreachable
+from harness.kube.client import (
+    STRATEGIC_MERGE,
+    Api,
+    ApiConflict,
+    ApiError,
+    ApiNotFound,
+    ApiServerFailed,
+    ApiUnreachable,
+)
 
 from .conftest import FakeApi, kubeconfig
 
@@ -73,7 +81,9 @@ def test_what_is_not_there_is_none_to_who_looks_for_it_and_an_error_to_who_needs
     assert isinstance(raised.value, CommandError)
 
 
-@pytest.mark.parametrize(("code", "kind"), [(409, ApiConflict), (403, ApiError), (500, ApiError)])
+@pytest.mark.parametrize(
+    ("code", "kind"), [(409, ApiConflict), (403, ApiError), (500, ApiServerFailed), (503, ApiServerFailed)]
+)
 def test_a_refusal_is_told_in_the_server_s_words(fake: FakeApi, api: Api, code: int, kind: type[ApiError]) -> None:
     fake.answers["/x"] = {"kind": "Status", "code": code, "message": "pods is forbidden", "reason": "Because"}
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from harness.chaos.fault import Evidence, FaultError, Target
-from harness.chaos.scene import Scene
+from harness.chaos.scene import STRUCK, Scene
 from harness.errors import ProbeError
-from harness.kube.client import Api, ApiConflict, ApiError, ApiNotFound, ApiUnreachable
+from harness.kube.client import Api, ApiConflict, ApiError, ApiNotFound
 from harness.kube.exec import ExecStream
 from harness.kube.kubectl import JsonObject
 from harness.kube.wait import wait_until
@@ -62,7 +62,7 @@ def await_gone(api: Api, pod: JsonObject, seconds: float = GONE_SECONDS) -> None
         there = api.find(pod_path(pod))
         return there is None or there["metadata"]["uid"] != uid
 
-    wait_until(f"{shown(pod)} to be gone", gone, seconds=seconds, interval=0.1, tolerate=(ApiUnreachable,))
+    wait_until(f"{shown(pod)} to be gone", gone, seconds=seconds, interval=0.1, tolerate=STRUCK)
 
 
 def restarts(pod: JsonObject) -> dict[str, int]:
@@ -106,7 +106,7 @@ def await_restart(api: Api, pod: JsonObject, container: str, before: str, eviden
         another,
         seconds=GONE_SECONDS,
         interval=0.1,
-        tolerate=(ApiUnreachable,),
+        tolerate=STRUCK,
     )
     evidence.proven(f"container {container} ended: {said}, before {restarts(pod).get(container, 0)}")
 
@@ -179,7 +179,7 @@ class Eviction(OnWorkloads):
             accepted,
             seconds=EVICTION_SECONDS,
             interval=0.5,
-            tolerate=(ApiUnreachable,),
+            tolerate=STRUCK,
         )
         yield evidence
         await_gone(scene.api, pod)

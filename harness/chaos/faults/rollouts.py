@@ -8,9 +8,8 @@ from typing import Final
 
 from harness.chaos.fault import Evidence, FaultError, Target
 from harness.chaos.faults.pods import OnWorkloads, await_gone, shown
-from harness.chaos.scene import Scene, Workload
+from harness.chaos.scene import STRUCK, Scene, Workload
 from harness.chaos.undo import Request, Undo
-from harness.kube.client import ApiUnreachable
 from harness.kube.kubectl import JsonObject
 from harness.kube.wait import wait_until
 
@@ -42,7 +41,7 @@ def await_rollout(scene: Scene, workload: Workload) -> JsonObject:
         done,
         seconds=ROLLOUT_SECONDS,
         interval=0.1,
-        tolerate=(ApiUnreachable,),
+        tolerate=STRUCK,
         describe=lambda: str(last.get("status")),
     )
 
