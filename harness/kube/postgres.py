@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
 from harness.errors import DatabaseError, HarnessError, WaitTimeout
@@ -25,7 +26,10 @@ PORT: Final = 5432
 
 
 class Postgres:
-    """A session as the database's own role, opened at the first statement and anew when the container is another.
+    """A session as the database's own role, opened at the first statement and anew when what it goes by has broken.
+
+    That is another container, or a component in between that was restarted. A transaction that was lost with it is an
+    error, though.
 
     Role, password and database are those that the container is started with (``POSTGRES_USER``, ``POSTGRES_PASSWORD``
     and ``POSTGRES_DB``, as the official image has them), from its own env or a Secret. May be used by several threads;
@@ -48,22 +52,29 @@ class Postgres:
         session.
         """
         with self._lock:
-            pod = self._cluster.api.get(f"/api/v1/namespaces/{self._namespace}/pods/{self._pod}")
-            running = _running(pod, self._container)
-            if self._session is None or self._session.of != running:
-                self._end()
-                self._session = _Session(self._cluster, self._namespace, self._pod, running)
-            session = self._session
             try:
-                return _within(
-                    patient(seconds),
-                    f"the statement {statement[:80]!r} to end",
-                    session.break_off,
-                    lambda: session.run(statement, lambda: self._variables(pod)),
-                )
-            except BaseException:
+                return self._run(statement, seconds)
+            except _Stale:  # nothing of the statement was sent
                 self._end()
-                raise
+                return self._run(statement, seconds)
+
+    def _run(self, statement: str, seconds: float) -> list[Row]:
+        pod = self._cluster.api.get(f"/api/v1/namespaces/{self._namespace}/pods/{self._pod}")
+        running = _running(pod, self._container)
+        if self._session is None or self._session.of != running:
+            self._end()
+            self._session = _Session(self._cluster, self._namespace, self._pod, running)
+        session = self._session
+        try:
+            return _within(
+                patient(seconds),
+                f"the statement {statement[:80]!r} to end",
+                session.break_off,
+                lambda: session.run(statement, lambda: self._variables(pod)),
+            )
+        except BaseException:
+            self._end()
+            raise
 
     def close(self) -> None:
         """End the session. Safe to repeat."""
@@ -116,6 +127,10 @@ def _within(seconds: float, what: str, give_up: Callable[[], None], work: Callab
         timer.cancel()
 
 
+class _Stale(Exception):
+    """A connection that has broken while nobody used it."""
+
+
 class _Session:
     """One connection, and the forward that it goes through. ``of`` is the container at its end."""
 
@@ -127,6 +142,8 @@ class _Session:
 
     def run(self, statement: str, variables: Callable[[], dict[str, str]]) -> list[Row]:
         """Run it; ``variables`` are asked for when the connection is to be made."""
+        if self._connection is not None:
+            self._look(self._connection)
         try:
             if self._connection is None:
                 self._connection = self._connect(variables())
@@ -140,6 +157,15 @@ class _Session:
         except psycopg.Error as error:
             said = "".join(f"; {line}" for line in self._forward.said().splitlines())
             raise DatabaseError(self._name, f"{str(error).strip()}{said}", error.sqlstate or "") from error
+
+    @staticmethod
+    def _look(connection: psycopg.Connection[Row]) -> None:
+        """Raise _Stale where the connection has broken since, and no transaction with it."""
+        if connection.info.transaction_status is TransactionStatus.IDLE:
+            try:
+                connection.execute("")
+            except psycopg.Error as error:
+                raise _Stale from error
 
     def _connect(self, variables: dict[str, str]) -> psycopg.Connection[Row]:
         role = variables.get("POSTGRES_USER", "postgres")

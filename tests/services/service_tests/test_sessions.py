@@ -201,10 +201,18 @@ def test_a_statement_that_does_not_end_is_named_and_the_next_one_runs(session: P
     assert session.run("SELECT 1 AS n") == [{"n": 1}]
 
 
-def test_a_server_that_ends_the_connection_is_an_error_and_the_next_one_runs(
+def test_a_connection_that_broke_while_nobody_used_it_is_made_again(session: Postgres, invoice_db: Volume) -> None:
+    pid = session.run("SELECT pg_backend_pid() AS pid")[0]["pid"]
+    query(invoice_db, "SELECT pg_terminate_backend($1)", pid)
+
+    assert session.run("SELECT pg_backend_pid() <> $$" + str(pid) + "$$ AS another") == [{"another": True}]
+
+
+def test_a_transaction_that_is_lost_with_its_connection_is_an_error_and_the_next_one_runs(
     session: Postgres, invoice_db: Volume
 ) -> None:
     pid = session.run("SELECT pg_backend_pid() AS pid")[0]["pid"]
+    session.run("BEGIN")
     query(invoice_db, "SELECT pg_terminate_backend($1)", pid)
 
     with pytest.raises(DatabaseError, match="terminating connection due to administrator command"):
