@@ -10,6 +10,7 @@ HarnessError
 ├── CommandError             a program that we ran failed: carries its exit status and output
 │   └── ApiError             (in kube/client.py, with its kinds) the API server refused a request, or did not answer
 ├── DatabaseError            a database refused a statement, or its connection broke: in the server's words
+├── ForwardError             a port of a pod or a Service could not be forwarded, or the connection broke: says why
 ├── WaitTimeout              a deadline passed: says what was waited for and what was seen last
 ├── WorkloadNotReady         a workload cannot become ready: says container, cause and fix
 ├── ProbeError               a probe could not be run, so its cell is unknown
@@ -95,6 +96,15 @@ class DatabaseError(HarnessError):
         self.sqlstate = sqlstate
         said = f"the database {database} answered {sqlstate}" if sqlstate else f"the connection to {database} broke"
         super().__init__(f"{said}: {problem}")
+
+
+class ForwardError(HarnessError):
+    """A port could not be forwarded, or a connection to it broke. ``where`` is the pod's or the Service's port."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        self.where = where
+        self.problem = problem
+        super().__init__(f"{where} is not reached: {problem}")
 
 
 class WaitTimeout(HarnessError):

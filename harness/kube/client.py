@@ -257,22 +257,22 @@ class Api:
         except urllib3.exceptions.HTTPError as error:
             raise ApiUnreachable(method, path, 0, str(error)) from error
         if response.status >= _FIRST_ERROR:
-            raise _refusal(method, path, response)
+            raise refusal(method, path, response.status, response.data)
         return response
 
 
-def _refusal(method: str, path: str, response: urllib3.BaseHTTPResponse) -> ApiError:
+def refusal(method: str, path: str, status: int, body: bytes) -> ApiError:
     """The ApiError for an answer with an error status. Its body is a Status object, or plain text."""
-    text = response.data.decode(errors="replace")
+    text = body.decode(errors="replace")
     message, reason = text, ""
     try:
-        status = json.loads(text)
-        message, reason = status["message"], status.get("reason", "")
+        answer = json.loads(text)
+        message, reason = answer["message"], answer.get("reason", "")
     except (ValueError, KeyError, TypeError):
         pass  # an aggregated API or a proxy answered in its own words: shown as they are
     kinds = {_NOT_FOUND: ApiNotFound, _CONFLICT: ApiConflict}
-    kind = ApiServerFailed if response.status >= _FIRST_SERVER_ERROR else kinds.get(response.status, ApiError)
-    return kind(method, path, response.status, message, reason)
+    kind = ApiServerFailed if status >= _FIRST_SERVER_ERROR else kinds.get(status, ApiError)
+    return kind(method, path, status, message, reason)
 
 
 def _load(kubeconfig: Path, context: str | None) -> "tuple[Configuration, str | None, ssl.SSLContext, str]":

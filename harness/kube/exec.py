@@ -10,18 +10,18 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Final, Self
 from urllib.parse import quote
 
 from harness.errors import ProbeError
-from harness.kube.client import Api
+from harness.kube.client import Api, ApiError, ApiUnreachable
+from harness.kube.upgrade import OPEN_SECONDS, upgrade
 from harness.kube.wait import patient
 
 STDIN, STDOUT, STDERR, STATUS, CLOSE = 0, 1, 2, 3, 255
 """The channels. A message ``CLOSE, n`` of version 5 ends the channel ``n``."""
 
 PROTOCOLS: Final = ("v5.channel.k8s.io", "v4.channel.k8s.io")
-OPEN_SECONDS = 30.0
 WRITE_SECONDS = 10.0
 _CLOSE_SECONDS = 1.0
 _MESSAGE_BYTES: Final = 32 * 1024
@@ -78,7 +78,13 @@ class ExecStream:
         query += [(stream, "true") for stream in ("stdin", "stdout", "stderr")]
         query += [("container", container)] if container else []
         path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/exec"
-        self._socket = _connect(api, path, query, self.where, seconds)
+        connection = api.open_socket(patient(seconds))
+        try:
+            self._socket = upgrade(api, connection, path, query, PROTOCOLS)
+        except ApiUnreachable as error:
+            raise ProbeError(f"no connection to {self.where}: {error.output}") from error
+        except ApiError as error:
+            raise ExecRefused(self.where, error.status, error.output.strip() or str(error.status)) from error
 
     @property
     def protocol(self) -> str:
@@ -161,44 +167,6 @@ class ExecStream:
         if self.ending:
             return ProbeError(f"the program in {self.where} has ended: {self.last_words() or 'without an error'}")
         return ProbeError(f"the connection to {self.where} was lost: {cause or type(cause).__name__}")
-
-
-def _connect(api: Api, path: str, query: Sequence[tuple[str, str]], where: str, seconds: float) -> Any:  # noqa: ANN401
-    """The open websocket. Raises ExecRefused or ProbeError."""
-    import websocket  # noqa: PLC0415 -- as above
-
-    seconds = patient(seconds)
-    connection = api.open_socket(seconds)
-    try:
-        opened = websocket.WebSocket(skip_utf8_validation=True)
-        opened.connect(  # type: ignore[no-untyped-call]
-            api.url(path, query).replace("http", "ws", 1),
-            socket=connection,
-            header=[f"{name}: {value}" for name, value in api.credentials().items()],
-            subprotocols=list(PROTOCOLS),
-            suppress_origin=True,
-            redirect_limit=0,
-            timeout=seconds,
-        )
-    except websocket.WebSocketBadStatusException as error:
-        connection.close()
-        body = error.resp_body or str(error.status_code).encode()
-        raise ExecRefused(where, error.status_code, _message(body)) from error
-    except (websocket.WebSocketException, OSError) as error:
-        connection.close()
-        raise ProbeError(f"no connection to {where}: {error}") from error
-    except BaseException:
-        connection.close()
-        raise
-    return opened
-
-
-def _message(body: bytes) -> str:
-    """The message of a Status object, or the text that stands in its place."""
-    try:
-        return str(json.loads(body)["message"])
-    except (ValueError, KeyError, TypeError):
-        return body.decode(errors="replace").strip()
 
 
 def _ending(content: bytes) -> Ending:

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.kube.diagnosis import Diagnosis, Snapshot
+from harness.kube.endpoints import SERVICE_NAME, is_ready, ports_for
 from harness.kube.kubectl import JsonObject
-
-_SERVICE_NAME = "kubernetes.io/service-name"
 
 
 @dataclass(frozen=True)
@@ -112,10 +111,10 @@ def _port_diagnoses(snapshot: Snapshot, ingress: JsonObject, route: _Route, serv
     slices = [
         one
         for one in snapshot.slices
-        if one["metadata"].get("labels", {}).get(_SERVICE_NAME) == route.service
+        if one["metadata"].get("labels", {}).get(SERVICE_NAME) == route.service
         and _namespace(one) == _namespace(service)
     ]
-    if any(_ready(one) for one in slices if _serves(one, port)):
+    if any(_ready(one) for one in slices if ports_for(one, port)):
         return
     rule = f"no endpoint {route.service}:{route.port}"
     unanswered = f"{route.path} gets no answer: "
@@ -145,10 +144,5 @@ def _port_diagnoses(snapshot: Snapshot, ingress: JsonObject, route: _Route, serv
 
 
 def _ready(one: JsonObject) -> bool:
-    """Whether a slice has a ready endpoint: one that does not say is (discovery.k8s.io/v1, EndpointConditions)."""
-    return any(end.get("conditions", {}).get("ready") is not False for end in one.get("endpoints") or ())
-
-
-def _serves(one: JsonObject, port: JsonObject) -> bool:
-    """Whether a slice has the Service's port: a targetPort by name that no pod declares is left out of it."""
-    return any((have.get("name") or "") == (port.get("name") or "") for have in one.get("ports") or ())
+    """Whether a slice has a ready endpoint."""
+    return any(map(is_ready, one.get("endpoints") or ()))

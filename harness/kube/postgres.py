@@ -11,7 +11,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
 from harness.errors import DatabaseError, HarnessError, WaitTimeout
-from harness.kube.forward import HOST, Forward
+from harness.kube.forward import HOST, PodForward
 from harness.kube.kubectl import JsonObject
 from harness.kube.reachable import Reachable
 from harness.kube.wait import patient
@@ -47,9 +47,9 @@ class Postgres:
 
         Each is committed by itself unless it says BEGIN. Values are as psycopg gives them: Decimal, datetime, str, …
 
-        Raises DatabaseError with the server's words where it fails or the connection breaks, ApiNotFound where there is
-        no such pod, CommandError where it cannot be reached, WaitTimeout. After an error the next call opens another
-        session.
+        Raises DatabaseError with the server's words where it fails, and with the reason where the pod cannot be reached
+        or the connection breaks; ApiNotFound where there is no such pod, WaitTimeout. After an error the next call
+        opens another session.
         """
         with self._lock:
             try:
@@ -137,7 +137,7 @@ class _Session:
     def __init__(self, cluster: Reachable, namespace: str, pod: str, of: str) -> None:
         self.of = of
         self._name = f"{namespace}/{pod}"
-        self._forward = Forward(cluster.kubectl, namespace, pod, PORT)
+        self._forward = PodForward(cluster.api, namespace, pod, PORT)
         self._connection: psycopg.Connection[Row] | None = None
 
     def run(self, statement: str, variables: Callable[[], dict[str, str]]) -> list[Row]:
@@ -155,8 +155,8 @@ class _Session:
                     if not cursor.nextset():
                         return rows
         except psycopg.Error as error:
-            said = "".join(f"; {line}" for line in self._forward.said().splitlines())
-            raise DatabaseError(self._name, f"{str(error).strip()}{said}", error.sqlstate or "") from error
+            why = f"; {self._forward.last_error}" if self._forward.last_error else ""
+            raise DatabaseError(self._name, f"{str(error).strip()}{why}", error.sqlstate or "") from error
 
     @staticmethod
     def _look(connection: psycopg.Connection[Row]) -> None:
@@ -172,7 +172,7 @@ class _Session:
         return psycopg.connect(
             host=HOST,
             hostaddr=HOST,  # which the user's PGHOSTADDR would be otherwise
-            port=self._forward.port(),
+            port=self._forward.port,
             user=role,
             password=variables.get("POSTGRES_PASSWORD"),
             dbname=variables.get("POSTGRES_DB", role),
@@ -188,10 +188,10 @@ class _Session:
 
     def break_off(self) -> None:
         """Break the connection, from another thread: what runs on it fails."""
-        self._forward.kill()
+        self._forward.abort()
 
     def end(self) -> None:
         if self._connection is not None:
             with suppress(psycopg.Error):
                 self._connection.close()
-        self._forward.end()
+        self._forward.close()

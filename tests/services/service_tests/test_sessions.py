@@ -1,90 +1,81 @@
-"""The harness's own sessions with a database in a pod, here with a real PostgreSQL behind a kubectl that relays."""
+"""The harness's own sessions with a database in a pod, here with a real PostgreSQL and no pod around it."""
 
 import base64
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from harness.errors import CommandError, DatabaseError, WaitTimeout
+from harness.errors import DatabaseError, ForwardError, WaitTimeout
+from harness.kube import postgres
 from harness.kube.client import Api, ApiNotFound
 from harness.kube.kubectl import JsonObject, Kubectl
-from harness.kube.postgres import Postgres
+from harness.kube.postgres import APPLICATION, Postgres
 
 from .conftest import query
 from .processes import HANG_SECONDS, PASSWORD, USER, Volume, wait_until
 
 POD = "/api/v1/namespaces/shop/pods/db-0"
 SECRET = "/api/v1/namespaces/shop/secrets/db"  # noqa: S105 -- a path
-RELAY = f"""#!{sys.executable}
-import asyncio, pathlib, sys
-here = pathlib.Path(__file__).parent
-with (here / "starts").open("a") as starts:
-    print(*sys.argv[3:], file=starts)
-if (here / "refuses").exists():
-    sys.exit("error: unable to forward port because pod is not running")
-port = int((here / "port").read_text())
-async def copy(reader, writer):
-    try:
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    except OSError:
-        pass
-    finally:
-        writer.close()
-async def relay(reader, writer):
-    out, back = await asyncio.open_connection("127.0.0.1", port)
-    await asyncio.gather(copy(reader, back), copy(out, writer))
-async def main():
-    server = await asyncio.start_server(relay, "127.0.0.1", 0)
-    print(f"Forwarding from 127.0.0.1:{{server.sockets[0].getsockname()[1]}} -> 5432", flush=True)
-    await server.serve_forever()
-asyncio.run(main())
-"""
 
 
 @dataclass
 class Cluster:
-    """An API that knows one pod and one Secret, and the kubectl."""
+    """An API that knows one pod and one Secret, and the PostgreSQL that its forwards lead to."""
 
-    kubectl: Kubectl
+    database: Volume
     answers: dict[str, JsonObject]
+    forwards: list[str] = field(default_factory=list)
+    refuses: str = ""
+    """Why forwards lead nowhere."""
 
     @property
     def api(self) -> Api:
         return cast("Api", self)
+
+    @property
+    def kubectl(self) -> Kubectl:
+        raise NotImplementedError
 
     def get(self, path: str) -> JsonObject:
         if path not in self.answers:
             raise ApiNotFound("GET", path, 404, "not found")
         return self.answers[path]
 
-    @property
-    def starts(self) -> list[str]:
-        """The arguments of each kubectl that was started."""
-        file = self.kubectl.binary.parent / "starts"
-        return file.read_text().splitlines() if file.exists() else []
-
     def restarted(self) -> None:
         """Have the container be another one."""
         self.answers[POD]["status"]["containerStatuses"][0]["containerID"] += "1"
 
 
+class Forward:
+    """Stands in for the harness's own, which is tested in tests/kube: it says how to the database itself."""
+
+    def __init__(self, api: Cluster, namespace: str, pod: str, port: int) -> None:
+        api.forwards.append(f"{namespace}/{pod}:{port}")
+        self._database = api.database
+        self.last_error = ForwardError(f"pod {namespace}/{pod}, port {port}", api.refuses) if api.refuses else None
+        self.port = 1 if api.refuses else api.database.port
+
+    def abort(self) -> None:
+        query(
+            self._database,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1",
+            APPLICATION,
+        )
+
+    def close(self) -> None:
+        """There is nothing of its own."""
+
+
 @pytest.fixture
-def database(invoice_db: Volume, tmp_path: Path) -> Cluster:
+def database(invoice_db: Volume, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     """A cluster whose pod ``db-0`` is the invoices' PostgreSQL."""
-    (tmp_path / "port").write_text(str(invoice_db.port))
-    binary = tmp_path / "kubectl"
-    binary.write_text(RELAY)
-    binary.chmod(0o755)
+    monkeypatch.setattr(postgres, "PodForward", Forward)
     env: list[JsonObject] = [
         {"name": "POSTGRES_DB", "value": "invoice"},
         {"name": "POSTGRES_USER", "value": USER},
@@ -94,7 +85,7 @@ def database(invoice_db: Volume, tmp_path: Path) -> Cluster:
     status = {"containerStatuses": [{"name": "postgres", "containerID": "containerd://1"}]}
     pod = {"spec": {"containers": [{"name": "postgres", "env": env}]}, "status": status}
     secret = {"data": {"password": base64.b64encode(PASSWORD.encode()).decode()}}
-    return Cluster(Kubectl(binary, tmp_path / "kubeconfig"), {POD: pod, SECRET: secret})
+    return Cluster(invoice_db, {POD: pod, SECRET: secret})
 
 
 @pytest.fixture
@@ -163,7 +154,7 @@ def test_statements_share_one_connection(session: Postgres, database: Cluster) -
     first = session.run("SELECT pg_backend_pid() AS pid")
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(lambda _: session.run("SELECT pg_backend_pid() AS pid"), range(8))) == [first] * 8
-    assert database.starts == ["port-forward -n shop --address 127.0.0.1 pod/db-0 :5432"]
+    assert database.forwards == ["shop/db-0:5432"]
 
 
 def test_another_container_gets_another_connection(session: Postgres, database: Cluster) -> None:
@@ -171,7 +162,7 @@ def test_another_container_gets_another_connection(session: Postgres, database: 
     database.restarted()
 
     assert session.run("SELECT pg_backend_pid() AS pid") != first
-    assert len(database.starts) == 2
+    assert len(database.forwards) == 2
 
 
 @pytest.mark.parametrize(
@@ -227,10 +218,10 @@ def test_a_pod_that_is_not_there_is_named(session: Postgres, database: Cluster) 
         session.run("SELECT 1")
 
 
-def test_a_pod_that_cannot_be_reached_is_told_in_the_words_of_kubectl(session: Postgres, database: Cluster) -> None:
-    (database.kubectl.binary.parent / "refuses").touch()
+def test_a_pod_that_cannot_be_reached_is_told_with_the_reason(session: Postgres, database: Cluster) -> None:
+    database.refuses = "pod is not running"
 
-    with pytest.raises(CommandError, match="pod is not running"):
+    with pytest.raises(DatabaseError, match="pod shop/db-0, port 5432 is not reached: pod is not running"):
         session.run("SELECT 1")
 
 
