@@ -10,10 +10,11 @@ from urllib.parse import urljoin
 import requests
 
 from harness.clusters.pool import alone_with
-from harness.clusters.provider import Cluster
+from harness.clusters.provider import Cluster, Shared
 from harness.errors import UsageError
 from harness.images.catalogue import CASE, case_images, prober_image
 from harness.kube.deploy import deploy, destroy
+from harness.kube.forward import ServiceForward
 from harness.kube.manifests import KUSTOMIZATIONS, kustomization_of
 from harness.kube.postgres import Postgres
 from harness.kube.rollout import OnHint, unheeded, wait_for_rollout
@@ -41,10 +42,10 @@ CHECKOUT = Path(__file__).parent.parent
 class CaseClient(requests.Session):
     """A user outside the cluster: paths are joined with the Ingress's URL, and nothing is ever sent twice."""
 
-    def __init__(self, url: str, host: str) -> None:
+    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
         super().__init__()
         self._url = url
-        self.headers["Host"] = host
+        self.headers.update(headers)
         self.trust_env = False  # a proxy of the user's environment has no business on the loopback
 
     def request(self, method: str | bytes, url: str | bytes, *arguments: Any, **options: Any) -> requests.Response:  # noqa: ANN401 -- requests' own parameters
@@ -70,13 +71,22 @@ class Case:
 
     @property
     def url(self) -> str:
-        """Base URL of the Ingress from outside."""
-        return self.cluster.ingress_url
+        """Base URL of the Ingress from outside; where none is known, of a port-forward to the invoice app's Service."""
+        return self.cluster.ingress_url or self._forward.url
+
+    @cached_property
+    def _forward(self) -> ServiceForward:
+        return ServiceForward(self.cluster.api, SERVICES["invoice-app"], "invoice-app", "http")
 
     @property
     def host(self) -> str:
         """The Host header that leads to the invoice app."""
         return HOST
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What each request to ``url`` carries. A port-forward leads a connection to one pod: so none is kept."""
+        return {"Host": HOST} if self.cluster.ingress_url else {"Host": HOST, "Connection": "close"}
 
     @cached_property
     def http(self) -> CaseClient:
@@ -85,7 +95,7 @@ class Case:
 
     def client(self) -> CaseClient:
         """Another client, for another thread."""
-        return CaseClient(self.url, self.host)
+        return CaseClient(self.url, self.headers)
 
     @property
     def folders(self) -> list[Path]:
@@ -105,13 +115,20 @@ class Case:
         meanwhile and may yet heal. Raises WorkloadNotReady with the cause in words.
         """
         folders = _folders(self.manifests, service)
+        self._claim()
         return deploy(
             self.cluster, folders, self.images, self.labels, seconds=ROLLOUT_SECONDS, pruned=True, on_hint=on_hint
         )
 
     def destroy(self, service: str | None = None) -> Sequence[str]:
         """Delete the namespaces of one service or of all with everything in them, and wait until they are gone."""
+        self._claim()
         return destroy(self.cluster, _folders(self.manifests, service), seconds=ROLLOUT_SECONDS)
+
+    def _claim(self) -> None:
+        """Have both namespaces, where others use the cluster from elsewhere. Raises UsageError where they are at it."""
+        if isinstance(self.cluster, Shared):
+            self.cluster.claim(self.namespaces)
 
     def rollout(self, deployment: str, namespace: str) -> None:
         """Wait until a Deployment is rolled out. Raises WorkloadNotReady or WaitTimeout."""
@@ -136,9 +153,11 @@ class Case:
         return Postgres(self.cluster, DATABASES[database], f"{database}-0", "postgres")
 
     def close(self) -> None:
-        """End the sessions with the databases. Safe to repeat."""
+        """End the sessions with the databases, and the port-forward. Safe to repeat."""
         for session in self._sessions.values():
             session.close()
+        if "_forward" in self.__dict__:
+            self._forward.close()
 
     def invoices(self) -> list[dict[str, Any]]:
         """The rows of invoice-app's database."""
@@ -175,6 +194,10 @@ def open_case(cluster: Cluster, settings: Settings, timeline: Timeline, images: 
     with timeline.phase("images on the node"):
         cluster.load_images([image.archive for image in built.values()])
     references = {name: image.reference for name, image in built.items()}
+    if not cluster.ingress_url:
+        timeline.say(
+            "  no Ingress is known there (--ingress-url): invoice-app is reached by a port-forward of its Service"
+        )
     return Case(cluster, references, folder, settings.labels("harness"))
 
 

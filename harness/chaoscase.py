@@ -117,4 +117,4 @@ class Chaos:
         return done
 
     def _clients(self, case: Case, name: str) -> Invoices:
-        return Invoices(case.url, case.host, case.sql, f"{self._where.settings.run_id}-{name.replace('/', '-')}-")
+        return Invoices(case.url, case.headers, case.sql, f"{self._where.settings.run_id}-{name.replace('/', '-')}-")

@@ -141,10 +141,12 @@ def up(settings: Settings, _options: argparse.Namespace) -> int:
     timeline = Timeline()
     kept = settings.with_cluster(settings.name, keep=True)
     with pool.acquire(kept, timeline, _provider(settings)) as held:
-        state = "ready" if held.created else "running"
+        fresh = "entered" if held.cluster.provider == "existing" else "ready"
+        state = fresh if held.created else "running"
         _say(f"cluster {settings.name} is {state} and stays until `{pool.command(settings, 'down')}`")
         _say(f"  kubeconfig  {held.cluster.kubeconfig}")
-        _say(f"  Ingress     {held.cluster.ingress_url}")
+        if held.cluster.ingress_url:
+            _say(f"  Ingress     {held.cluster.ingress_url}")
         _say(f"  next        {pool.command(settings, 'deploy')}")
         _say(f"              {pool.command(settings, 'kubectl get pods -A')}")
         _say(f"              pytest -m e2e --cluster-name={settings.name}")
@@ -157,22 +159,23 @@ def down(settings: Settings, options: argparse.Namespace) -> int:
     provider = _provider(settings)
     for name in provider.sweep():
         _say(f"removed what was left of cluster {name}")
-    every = [one.name for one in pool.known(settings.paths, provider)]
+    every = [one.name for one in _known(settings)]
     names = every if options.all_clusters else [settings.name]
     for name in names:
-        one = settings.with_cluster(name, keep=False)
+        one = _whatever(settings, name).with_cluster(name, keep=False)
         if name not in every:
             _say(f"there is no cluster {name}")
             continue
         Lease(one.paths.cluster(name)).release()
-        gone = pool.leave(one, timeline, provider)
-        _say(f"cluster {name} is gone" if gone else f"cluster {name} is in use: it goes when its last user ends")
+        left = "left, and what was made there is removed" if one.provider == "existing" else "gone"
+        gone = pool.leave(one, timeline, _provider(one))
+        _say(f"cluster {name} is {left}" if gone else f"cluster {name} is in use: it goes when its last user ends")
     return OK
 
 
 def status(settings: Settings, _options: argparse.Namespace) -> int:
     """List the clusters."""
-    clusters = pool.known(settings.paths, _provider(settings))
+    clusters = _known(settings)
     if not clusters:
         _say("no clusters")
         return OK
@@ -199,6 +202,17 @@ def age(seconds: float) -> str:
     return f"{max(seconds, 0):.0f}s"
 
 
+def _known(settings: Settings) -> list[pool.Known]:
+    """The clusters of every provider."""
+    return pool.known(settings.paths, lambda name: _provider(_whatever(settings, name)))
+
+
+def _whatever(settings: Settings, name: str) -> Settings:
+    """The settings for the cluster of a name, whichever provider it is of."""
+    asked = {"cluster": "auto", "kubeconfig": None, "cluster_context": None}
+    return settings.model_copy(update=asked).with_cluster(name)
+
+
 def _provider(settings: Settings) -> Provider:
     from harness.wiring import provider_of  # noqa: PLC0415 -- `doctor` and `--help` answer without the Kubernetes client
 
@@ -217,7 +231,11 @@ def deploy(settings: Settings, options: argparse.Namespace) -> int:
             changed = case.deploy(service, on_hint=timeline.meanwhile)
         for line in changed or ["nothing changed"]:
             _say(line)
-        _say(f"invoice-app: curl -H 'Host: {case.host}' {case.url}/invoices")
+        if cluster.ingress_url:
+            _say(f"invoice-app: curl -H 'Host: {case.host}' {cluster.ingress_url}/invoices")
+        else:
+            forward = "kubectl port-forward -n invoice service/invoice-app 8080:8081"
+            _say(f"invoice-app: {pool.command(settings, forward)}")
     return OK
 
 
@@ -240,13 +258,14 @@ def heal(settings: Settings, options: argparse.Namespace) -> int:
         return _heal_entry(settings, provider, options.entry)
     if not options.all_clusters:
         return _heal_cluster(settings, provider)
-    running = [one.name for one in pool.known(settings.paths, provider) if one.running]
+    running = [one.name for one in _known(settings) if one.running]
     if not running:
         _say("no clusters")
     statuses = []
     for name in running:
         _say(f"cluster {name}:")
-        statuses.append(_heal_cluster(settings.with_cluster(name), provider))
+        one = _whatever(settings, name)
+        statuses.append(_heal_cluster(one, _provider(one)))
     return max(statuses, default=OK)
 
 

@@ -18,6 +18,10 @@ UNFIT_FILE_SYSTEMS = frozenset({"overlay", "tmpfs", "ramfs", "aufs", "9p", "virt
 """Where containerd's overlays cannot lie, or where files cannot be hard-linked, or that live in memory."""
 
 
+ENTERED = "existing.json"
+"""What lies in the folder of a cluster that the harness did not make, and says where it is."""
+
+
 @dataclass(frozen=True)
 class Mount:
     """One line of ``/proc/self/mounts``: where it is mounted and what kind of file system it is."""
@@ -55,6 +59,10 @@ class Paths:
     def cluster(self, name: str) -> Path:
         """The folder of the cluster of that name."""
         return self.clusters / name
+
+    def is_entered(self, name: str) -> bool:
+        """Whether the cluster of that name is an existing one, which the harness has entered and did not make."""
+        return (self.cluster(name) / ENTERED).exists()
 
     def cluster_lock(self, name: str) -> Path:
         """The lock file that whoever creates, joins or deletes the cluster holds meanwhile."""

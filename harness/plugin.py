@@ -110,6 +110,7 @@ def pytest_configure(config: pytest.Config) -> None:
         try:
             require_writable(settings.artifacts, ("report.json", *(["junit.xml"] if _writes_junit(config) else [])))
             check(settings)
+            _check_entrance(settings)
         except HarnessError as error:
             raise pytest.UsageError(str(error)) from None
     else:
@@ -120,6 +121,15 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.xmlpath = str(settings.artifacts / "junit.xml")
     if config.getoption("dist", "no") == "load":
         config.option.dist = "loadgroup"
+
+
+def _check_entrance(settings: Settings) -> None:
+    """Raise UsageError for a context that a run may not use, before anything is asked of its cluster."""
+    if settings.cluster == "existing":
+        from harness.clusters.contexts import entrance_of  # noqa: PLC0415 -- the reader of YAML, for those who need it
+
+        if entrance := entrance_of(settings):
+            entrance.read()
 
 
 def _writes_junit(config: pytest.Config) -> bool:
@@ -552,7 +562,7 @@ def access(pytestconfig: pytest.Config, cluster: Cluster) -> "AccessLab":
 
     run = pytestconfig.stash[RUN]
     settings = run.settings
-    live = settings.cluster != "existing" or settings.access_live
+    live = settings.provider != "existing" or settings.access_live
     name = f"harness-access-{settings.run_id}-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
     return run.hold(AccessLab(cluster, run.prober_image(), settings.labels("access"), name, live=live))
 

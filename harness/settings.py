@@ -7,9 +7,11 @@ A field of ``Settings`` is an option: ``--chaos-seed`` on the command line, ``HA
 import os
 import re
 import secrets
+import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast, get_args, get_origin
 
@@ -82,7 +84,8 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     cluster: Literal["auto", "embedded", "kind", "minikube", "existing"] = Field(
-        "auto", description="where the cluster comes from; auto is the embedded node in this version"
+        "auto",
+        description="where the cluster comes from; auto is the embedded node, or the existing cluster of that name",
     )
     cluster_context: str | None = Field(
         None, description="the context of the kubeconfig that --cluster=existing uses; never the user's default unnamed"
@@ -148,13 +151,23 @@ class Settings(Options):
     """The cache and the state folder."""
 
     @property
-    def provider(self) -> Literal["embedded"]:
-        """The provider that ``cluster`` comes to. Raises NotBuiltYet for those that this version does not have."""
-        if self.cluster in ("auto", "embedded"):
-            return "embedded"
+    def provider(self) -> Literal["embedded", "existing"]:
+        """The provider that ``cluster`` comes to. Raises NotBuiltYet for those that this version does not have.
+
+        ``auto`` is an existing cluster where one was entered under the name, else the embedded node.
+        """
+        if self.cluster == "auto":
+            return "existing" if self.paths.is_entered(self.name) else "embedded"
+        if self.cluster in ("embedded", "existing"):
+            return self.cluster
         raise NotBuiltYet(
-            f"--cluster={self.cluster} is not built yet: this version has --cluster=embedded, and auto is that"
+            f"--cluster={self.cluster} is not built yet: this version has --cluster=embedded and --cluster=existing"
         )
+
+    @property
+    def place(self) -> str:
+        """Where the run is, in eight characters: a machine and a state folder, in which it sees the locks of others."""
+        return sha256(f"{socket.gethostname()} {self.paths.state}".encode()).hexdigest()[:8]
 
     @property
     def run_folder(self) -> Path:
@@ -167,12 +180,13 @@ class Settings(Options):
             "harness.dev/run": self.run_id,
             "harness.dev/owner": owner,
             "harness.dev/deadline": str(int(time.time()) + OBJECT_SECONDS),
+            **({"harness.dev/place": self.place} if self.provider == "existing" else {}),
         }
 
     @property
     def may_attach(self) -> bool:
         """Whether pods may get ephemeral containers, which stay in them: in a cluster not ours, only if allowed."""
-        return self.cluster != "existing" or self.allow_ephemeral
+        return self.provider != "existing" or self.allow_ephemeral
 
     def with_cluster(self, name: str, *, keep: bool | None = None) -> Self:
         """The same settings for the cluster of that name."""
@@ -344,10 +358,19 @@ def gather(
     _check_together(options, origin)
     return Settings(
         **options.model_dump(),
-        name=options.cluster_name or default_name or f"{_DEFAULT_NAME}{run}",
+        name=options.cluster_name or _entered_name(options) or default_name or f"{_DEFAULT_NAME}{run}",
         run_id=run,
         paths=Paths.from_environment(environment),
     )
+
+
+def _entered_name(options: Options) -> str | None:
+    """The name of an existing cluster where none is given: the same in every run, so that they find each other."""
+    if options.cluster != "existing" or not (options.kubeconfig and options.cluster_context):
+        return None
+    digest = sha256(f"{options.kubeconfig.absolute()} {options.cluster_context}".encode()).hexdigest()[:6]
+    words = re.sub(r"[^a-z0-9]+", "-", options.cluster_context.lower())[:30].strip("-")
+    return f"{words or 'context'}-{digest}"
 
 
 _RULES = {
@@ -376,7 +399,7 @@ def _problem(problem: Mapping[str, Any], values: Mapping[str, object], origin: M
 
 
 def _check_together(options: Options, origin: Mapping[str, str]) -> None:
-    if options.cluster == "existing" and not options.cluster_context:
+    if options.cluster == "existing" and not (options.cluster_context and options.kubeconfig):
         raise SettingsError(
             f"{origin['cluster']}: an existing cluster must be named with --cluster-context, "
             "and its kubeconfig with --kubeconfig: the harness never uses your default context"

@@ -1,9 +1,12 @@
 """Puts a provider together from parts that must not know each other: builds, images, the canary's prober."""
 
-from harness.clusters import existing, kind, minikube
+from pathlib import Path
+
+from harness.clusters.contexts import entrance_of
 from harness.clusters.embedded.assets import BINARIES, IMAGES, Assets, NodeImage
 from harness.clusters.embedded.build import build, calico_crds
 from harness.clusters.embedded.provider import EmbeddedProvider
+from harness.clusters.existing import ExistingProvider
 from harness.clusters.provider import Cluster, Provider
 from harness.clusters.readiness import wait_until_ready
 from harness.images.catalogue import addon_images, prober_image
@@ -17,9 +20,9 @@ ADDON_BINARIES = tuple(image for image in IMAGES if image != "prober")
 
 
 def provider_of(settings: Settings) -> Provider:
-    """The provider that ``--cluster`` names. Raises NotBuiltYet for one that this version does not have."""
-    match settings.cluster:
-        case "auto" | "embedded":
+    """The provider of the settings' cluster. Raises NotBuiltYet for one that this version does not have."""
+    match settings.provider:
+        case "embedded":
             paths = settings.paths
 
             def assets(timeline: Timeline) -> Assets:
@@ -27,12 +30,23 @@ def provider_of(settings: Settings) -> Provider:
                 return embedded_assets(timeline)
 
             return EmbeddedProvider(paths.cache, paths.state, assets, make_ready)
-        case "kind":
-            return kind.provider(settings)
-        case "minikube":
-            return minikube.provider(settings)
         case "existing":
-            return existing.provider(settings)
+            return _existing(settings)
+
+
+def _existing(settings: Settings) -> ExistingProvider:
+
+    def kubectl(timeline: Timeline) -> Path:
+        return settings.kind_kubectl_bin or build(timeline, ["kubectl"]).path("kubectl")
+
+    def leave(cluster: Cluster) -> None:
+        from harness.kube.leftovers import remove_place  # noqa: PLC0415 -- the Kubernetes client, for those who need it
+
+        for line in remove_place(cluster.api, settings.place):
+            if " stays, " in line:
+                Timeline().say(f"  {line}")
+
+    return ExistingProvider(settings.paths.clusters, kubectl, entrance_of(settings), settings.ingress_url or "", leave)
 
 
 def embedded_assets(timeline: Timeline) -> Assets:

@@ -28,7 +28,7 @@ def copy_of(case: Case, service: str, *, home: str, into: str, labels: dict[str,
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": f"{service}-copy", "namespace": into, "labels": labels},
+        "metadata": {"name": f"{service}-copy", "namespace": into, "labels": {**labels, **case.labels}},
         "spec": spec,
     }
 
@@ -58,7 +58,7 @@ def service_for(pod: JsonObject, port: int) -> JsonObject:
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": metadata["name"], "namespace": metadata["namespace"]},
+        "metadata": {key: metadata[key] for key in ("name", "namespace", "labels")},
         "spec": {"selector": metadata["labels"], "ports": [{"name": "http", "port": port, "targetPort": port}]},
     }
 

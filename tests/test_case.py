@@ -1,6 +1,8 @@
 """The case on a shared cluster: who deploys it."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -90,3 +92,52 @@ def test_a_folder_that_is_no_version_of_the_case_is_refused(tmp_path: Path) -> N
     with pytest.raises(UsageError, match=r"payment-provider holds no kustomization\.yaml or .* with --manifests"):
         case.manifests_folder(settings)
     assert own_manifests(settings) == tmp_path
+
+
+class Elsewhere:
+    """A cluster that others use, without an Ingress that is known."""
+
+    ingress_url = ""
+
+    def __init__(self) -> None:
+        self.claimed: list[str] = []
+        self.api: Any = self
+
+    def visited(self, run: str, place: str, labels: Mapping[str, str]) -> AbstractContextManager[Any]:
+        raise NotImplementedError
+
+    def claim(self, namespaces: Iterable[str]) -> None:
+        self.claimed += namespaces
+        raise UsageError("in use")
+
+
+def test_where_others_use_the_cluster_the_namespaces_are_claimed_before_anything_is_changed(tmp_path: Path) -> None:
+    elsewhere = Elsewhere()
+    cluster: Any = elsewhere
+    one = case.Case(cluster, {}, tmp_path, {})
+
+    with pytest.raises(UsageError, match="in use"):
+        one.deploy()
+    with pytest.raises(UsageError, match="in use"):
+        one.destroy("invoice-app")
+    assert sorted(elsewhere.claimed) == ["invoice", "invoice", "payments", "payments"]
+
+
+def test_without_an_ingress_the_app_is_reached_by_a_forward_that_keeps_no_connection(tmp_path: Path) -> None:
+    cluster: Any = Elsewhere()
+    one = case.Case(cluster, {}, tmp_path, {})
+
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+", one.url)
+    assert one.url == one.url
+    assert one.headers == {"Host": "invoices.local", "Connection": "close"}
+    one.close()
+    one.close()
+
+
+def test_through_an_ingress_connections_are_kept(tmp_path: Path) -> None:
+    cluster: Any = Elsewhere()
+    cluster.ingress_url = "http://127.0.0.1:1"
+    one = case.Case(cluster, {}, tmp_path, {})
+
+    assert (one.url, one.headers) == ("http://127.0.0.1:1", {"Host": "invoices.local"})
+    one.close()

@@ -478,6 +478,28 @@ def test_the_phases_are_shown(run: pytest.Pytester) -> None:
 
 
 @pytest.mark.parametrize(
+    ("context", "said"),
+    [
+        ("prod", "ERROR: the context prod is refused: its name, prod, has 'prod' in it*--allow-context=prod"),
+        ("none", "ERROR: --cluster-context: * has no context 'none': it has prod"),
+    ],
+)
+def test_a_context_that_may_not_be_used_ends_the_run_before_anything_is_asked(
+    run: pytest.Pytester, context: str, said: str
+) -> None:
+    run.makepyfile("def test_one(cluster): pass")
+    prod = {"name": "prod", "context": {"cluster": "c", "user": "u"}}
+    config = {"contexts": [prod], "clusters": [{"name": "c", "cluster": {"server": "https://192.0.2.1"}}]}
+    (run.path / "config").write_text(json.dumps(config))
+
+    result = run.runpytest_subprocess("--cluster=existing", "--kubeconfig=config", f"--cluster-context={context}")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([said])
+    assert log(run) == []
+
+
+@pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--cluster=kind"], "ERROR: --cluster=kind is not built yet*"),

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from harness.errors import NotBuiltYet, SettingsError
+from harness.paths import ENTERED
 from harness.settings import OPTIONS, PYTEST_KIND_OPTIONS, Settings, add_options, from_ini, gather
 
 
@@ -240,6 +241,45 @@ def test_a_provider_that_is_not_built_yet_says_so(provider: str) -> None:
 
 def test_auto_is_the_embedded_node() -> None:
     assert settings().provider == "embedded"
+
+
+def test_auto_is_the_existing_cluster_that_was_entered_under_the_name(tmp_path: Path) -> None:
+    found = settings({"cluster_name": "eu"}, {"XDG_STATE_HOME": str(tmp_path)})
+    found.paths.cluster("eu").mkdir(parents=True)
+    (found.paths.cluster("eu") / ENTERED).touch()
+
+    assert found.provider == "existing"
+    assert found.labels("harness")["harness.dev/place"] == found.place
+    assert not found.may_attach
+    assert settings({"cluster_name": "us"}, {"XDG_STATE_HOME": str(tmp_path)}).provider == "embedded"
+
+
+def entered(kubeconfig: Path, context: str) -> Settings:
+    return settings({"cluster": "existing", "kubeconfig": str(kubeconfig), "cluster_context": context})
+
+
+def test_an_existing_cluster_has_the_same_name_in_every_run(tmp_path: Path) -> None:
+    (tmp_path / "config").touch()
+    (tmp_path / "other").touch()
+    names = [
+        entered(tmp_path / file, context).name
+        for file, context in (
+            ("config", "admin@eu-1.example.com:6443"),
+            ("config", "admin@eu-1.example.com:6443"),
+            ("other", "admin@eu-1.example.com:6443"),
+            ("config", "東京"),
+            ("config", "c" * 200),
+        )
+    ]
+
+    assert names[0] == names[1] != names[2]
+    assert names[0].startswith("admin-eu-1-example-com-6443-")
+    assert names[3].startswith("context-")
+    assert all(len(name) <= 40 for name in names)
+
+
+def test_what_is_made_on_our_own_clusters_names_no_place() -> None:
+    assert "harness.dev/place" not in settings().labels("harness")
 
 
 def test_paths_follow_the_xdg_rules() -> None:

@@ -108,6 +108,9 @@ def call_of(
     return Call(_METHODS[request.verb], path, body, content, accept)
 
 
+NOT_LIVE: Final = "without --access-live nothing is sent that could change anything, or connects"
+
+
 def _unasked(request: Request, resource: Resource, targets: Mapping[str, Target], *, live: bool) -> str:
     """Why no real request settles it; empty where one does."""
     touches = request.verb not in READS or _connects(request)
@@ -116,7 +119,7 @@ def _unasked(request: Request, resource: Resource, targets: Mapping[str, Target]
         (bool(resource.source or request.url), "no discovery shows it"),
         (request.verb not in _METHODS, f"no request of HTTP has the verb {request.verb}"),
         ((request.kind, request.group) == ("nodes/proxy", ""), "it would reach the kubelet"),
-        (touches and not live, "without --access-live nothing is sent that could change anything, or connects"),
+        (touches and not live, NOT_LIVE),
         (touches and bool(request.name), "a request by this name could meet what has it"),
         (_connects(request) and request.namespace not in targets, f"no target was made {where}"),
         (of_namespaces(request) and request.namespace != request.name, "a namespace lies in none but itself"),

@@ -36,7 +36,7 @@ class Lab:
 
     def __init__(self, cluster: Cluster, image: str, labels: Mapping[str, str], name: str, *, live: bool) -> None:
         self._closing = ExitStack()
-        self._live = live
+        self.live = live
         self.api = cluster.api
         self._image, self._labels, self._name = image, labels, name
         self._targets: dict[str, Target] = {}
@@ -105,14 +105,14 @@ class Lab:
 
     def ask(self, cells: Sequence[Cell]) -> dict[Cell, Seen]:
         """What a real request met for each cell, or why none was sent. Those who ask do so side by side."""
-        targets = self._targets_for(cells) if self._live else {}
+        targets = self._targets_for(cells) if self.live else {}
         kinds = {(one.group, one.name, one.subresource, one.source, one.url): one for one in self.resources}
         seen: dict[Cell, Seen] = {}
         calls: dict[Who, dict[Cell, Call]] = {}
         for cell in cells:
             request = cell.request
             resource = kinds[request.group, request.resource, request.subresource, cell.source, request.url]
-            call = call_of(request, resource, targets, live=self._live)
+            call = call_of(request, resource, targets, live=self.live)
             if isinstance(call, Seen):
                 seen[cell] = call
             else:

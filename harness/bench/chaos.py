@@ -89,7 +89,7 @@ def _kills(case: Case, scene: Scene, timeline: Timeline) -> Iterator[Measured]:
     times, killed = [], []
     with ExitStack() as closing_all, timeline.phase(f"{KILLS} kills") as say:
         folder = closing_all.enter_context(tempfile.TemporaryDirectory(prefix="harness-kills-"))
-        workload = closing_all.enter_context(closing(Invoices(case.url, case.host, case.sql, "k-", READS_ONLY)))
+        workload = closing_all.enter_context(closing(Invoices(case.url, case.headers, case.sql, "k-", READS_ONLY)))
         recorder = closing_all.enter_context(Recorder(Path(folder) / FILE))
         scene.begin()
         with clients(workload, READERS, 1, recorder, scene.now):

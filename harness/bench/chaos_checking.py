@@ -41,7 +41,7 @@ def checking(_settings: Settings, timeline: Timeline) -> Iterator[Measured]:
 def long_history(number: int, shares: Shares) -> tuple[Sequence[Operation], Json]:
     """So many operations of the case's clients, who ask in these shares, and the rows that they leave."""
     service = Service(Random(f"checking {SEED}"))  # noqa: S311 -- a load, no secret
-    asked = Invoices("http://127.0.0.1", "localhost", lambda _database, _statement: [], "c-", shares)
+    asked = Invoices("http://127.0.0.1", {"Host": "localhost"}, lambda _database, _statement: [], "c-", shares)
     clients = [asked.operations(Random(f"checking {SEED} {one}"), one) for one in range(CLIENTS)]  # noqa: S311
     history = simulate(service, clients, number)
     service.settle()

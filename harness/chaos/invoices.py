@@ -45,14 +45,16 @@ class Shares:
 
 
 class Invoices:
-    """Clients of invoice-app at ``url``. ``prefix`` begins the ids of all invoices that they add.
+    """Clients of invoice-app at ``url``. ``headers`` go with each request, ``prefix`` begins the ids of what they add.
 
     ``sql`` reads both databases. ``pool`` connections are kept; close it after use.
     """
 
-    def __init__(self, url: str, host: str, sql: Sql, prefix: str, shares: Shares | None = None) -> None:
+    def __init__(
+        self, url: str, headers: Mapping[str, str], sql: Sql, prefix: str, shares: Shares | None = None
+    ) -> None:
         self._pool = urllib3.HTTPConnectionPool(*_address(url), maxsize=CONNECTIONS)
-        self._headers = {"Host": host, "Content-Type": "application/json"}
+        self._headers = {**headers, "Content-Type": "application/json"}
         self._sql = sql
         self._prefix = prefix
         self._shares = shares or Shares()

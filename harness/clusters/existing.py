@@ -1,10 +1,231 @@
-"""Clusters that the user has already: named in the interface, not built yet."""
+"""A cluster that the user has already: entered and left again, never made or ended.
 
-from harness.clusters.provider import Provider
-from harness.errors import NotBuiltYet
-from harness.settings import Settings
+What is kept here is its kubeconfig, cut down to the one context, and a note of where it came from. On the cluster
+itself there is a Lease for each process of a run (``visits``), and what runs made, by its labels.
+"""
+
+import json
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from harness.clusters.contexts import Context, Entrance
+from harness.clusters.lease import Lease
+from harness.clusters.provider import Cluster
+from harness.clusters.visits import Visit
+from harness.errors import ClusterError, HarnessError, UsageError
+from harness.kube.client import Api, ApiError, ApiUnreachable
+from harness.kube.kubectl import Kubectl
+from harness.paths import ENTERED
+from harness.timeline import Timeline
+
+NAME: Final = "existing"
+_UNAUTHORIZED: Final = 401
 
 
-def provider(settings: Settings) -> Provider:
-    """The provider ``existing``. Raises NotBuiltYet."""
-    raise NotBuiltYet(f"--cluster={settings.cluster} is not built yet: use --cluster=embedded")
+class ExistingCluster:
+    """A cluster that the user has: a ``Cluster``, and nothing else."""
+
+    provider = NAME
+
+    def __init__(self, folder: Path, kubectl: Path, ingress_url: str = "") -> None:
+        self._folder = folder
+        self._binary = kubectl
+        self._api: Api | None = None
+        self._visit: Visit | None = None
+        self._making = threading.Lock()
+        self.ingress_url = ingress_url
+
+    @property
+    def name(self) -> str:
+        """The name that it is entered under."""
+        return self._folder.name
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The user's, cut down to the one context."""
+        return self._folder / "kubeconfig"
+
+    @property
+    def kubectl(self) -> Kubectl:
+        """The project's kubectl, as that user."""
+        return Kubectl(self._binary, self.kubeconfig, cache=self._folder / "kubectl-cache")
+
+    @property
+    def api(self) -> Api:
+        """The client that all share, made when it is first asked for."""
+        with self._making:
+            if self._api is None:
+                self._api = Api(self.kubeconfig)
+            return self._api
+
+    def close(self) -> None:
+        """Close its connections."""
+        with self._making:
+            if self._api is not None:
+                self._api.close()
+
+    def check(self) -> None:
+        """Whether it has broken is not ours to know."""
+
+    def load_images(self, archives: Sequence[Path]) -> None:
+        """Nothing: images are there already, or in a registry that its nodes pull from."""
+
+    def export_logs(self, folder: Path) -> None:
+        """Nothing: its components' logs are on machines that are not ours."""
+
+    @contextmanager
+    def visited(self, run: str, place: str, labels: Mapping[str, str]) -> Iterator[Visit]:
+        """Be seen by others as a process of the run for the block."""
+        visit = Visit(self.api, run, place, labels)
+        visit.begin()
+        self._visit = visit
+        try:
+            yield visit
+        finally:
+            self._visit = None
+            visit.end()
+
+    def claim(self, namespaces: Iterable[str]) -> None:
+        """Have namespaces to this machine's runs. Raises UsageError where a colleague's run lives in one of them."""
+        if self._visit is not None:
+            self._visit.claim(namespaces)
+
+
+class ExistingProvider:
+    """Enters clusters that the user has. ``clusters`` is the folder with one folder for each.
+
+    ``entrance`` is where a new one is found, None where only those are meant that were entered before; ``kubectl``
+    gives the project's; ``leave`` removes from a cluster what this place has made there.
+    """
+
+    name = NAME
+
+    def __init__(
+        self,
+        clusters: Path,
+        kubectl: Callable[[Timeline], Path],
+        entrance: Entrance | None,
+        ingress_url: str,
+        leave: Callable[[Cluster], None],
+    ) -> None:
+        self._clusters = clusters
+        self._kubectl = kubectl
+        self._entrance = entrance
+        self._ingress_url = ingress_url
+        self._leave = leave
+
+    def build(self, timeline: Timeline) -> None:
+        """Build kubectl: a cluster is there already."""
+        self._kubectl(timeline)
+
+    def create(self, cluster: str, timeline: Timeline) -> ExistingCluster:
+        """Enter the cluster: note where it is, and see that it answers. Raises ClusterError where it does not."""
+        if self._entrance is None:
+            raise UsageError(
+                f"cluster {cluster} was not entered: give --cluster=existing, --kubeconfig and --cluster-context"
+            )
+        context = self._entrance.read()
+        kubectl = self._kubectl(timeline)
+        folder = self._clusters / cluster
+        self._note(folder, context, kubectl)
+        entered = ExistingCluster(folder, kubectl, self._ingress_url)
+        try:
+            with timeline.phase("API answers") as say:
+                say(_version(entered.api, context))
+        except BaseException:
+            entered.close()
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return entered
+
+    def _note(self, folder: Path, context: Context, kubectl: Path) -> None:
+        """Write down the kubeconfig of the one context, and where it came from."""
+        assert self._entrance is not None  # noqa: S101 -- `create` has looked
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        bound = Kubectl(kubectl, self._entrance.kubeconfig, context.name)
+        text = bound.run("config", "view", "--raw", "--minify", "--flatten")
+        _write_privately(folder / "kubeconfig", text)
+        note = {**asdict(context), "kubeconfig": str(self._entrance.kubeconfig.absolute()), "kubectl": str(kubectl)}
+        _write_privately(folder / ENTERED, json.dumps({**note, "ingress_url": self._ingress_url}))
+
+    def attach(self, cluster: str) -> ExistingCluster | None:
+        """The cluster that was entered under that name. Raises UsageError where another is meant by it now."""
+        note = read_note(self._clusters / cluster)
+        if note is None:
+            return None
+        if self._entrance is not None:
+            context = self._entrance.read()
+            if (context.server, context.name) != (note["server"], note["name"]):
+                raise UsageError(
+                    f"{cluster} is the context {note['name']} at {note['server']} already, and not {context.name} at"
+                    f" {context.server}: choose another --cluster-name, or leave it with"
+                    f" `python -m harness --cluster-name={cluster} down`"
+                )
+            self._note(self._clusters / cluster, context, Path(note["kubectl"]))  # credentials may have been renewed
+        url = self._ingress_url or note["ingress_url"]
+        return ExistingCluster(self._clusters / cluster, Path(note["kubectl"]), url)
+
+    def delete(self, cluster: str) -> None:
+        """Leave the cluster: remove what was made there from here, and what is kept of it here."""
+        folder = self._clusters / cluster
+        if read_note(folder) is not None:
+            entered = self.attach(cluster)
+            assert entered is not None  # noqa: S101 -- there is a note
+            with closing(entered):
+                self._leave(entered)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def sweep(self) -> list[str]:
+        """Leave clusters that nobody here holds any more, and that are not kept."""
+        swept = []
+        for folder in sorted(self._clusters.iterdir()) if self._clusters.is_dir() else ():
+            if read_note(folder) is None or Lease(folder).kept:
+                continue
+            with Lease(folder).alone() as free:
+                if free:
+                    with suppress(HarnessError):  # one that does not answer now must not keep a run from another
+                        self.delete(folder.name)
+                        swept.append(folder.name)
+        return swept
+
+
+def read_note(folder: Path) -> dict[str, str] | None:
+    """What is kept of an existing cluster in its folder; None where there is none."""
+    try:
+        note: dict[str, str] = json.loads((folder / ENTERED).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return note
+
+
+def _write_privately(file: Path, text: str) -> None:
+    """Replace a file that only its owner may read, as a whole."""
+    fresh = file.with_suffix(".fresh")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as opened:
+        opened.write(text)
+    fresh.replace(file)
+
+
+def _version(api: Api, context: Context) -> str:
+    """The server's version. Raises ClusterError in words where it does not tell it."""
+    try:
+        api.get("/api/v1", seconds=60)  # /version may be asked by anybody
+        return str(api.get("/version")["gitVersion"])
+    except ApiUnreachable as error:
+        raise ClusterError(
+            f"the server of the context {context.name}, {context.server}, does not answer: {error.output}"
+        ) from error
+    except ApiError as error:
+        if error.status == _UNAUTHORIZED:
+            raise ClusterError(
+                f"the server of the context {context.name}, {context.server}, does not take its credentials (401"
+                f" {error.output.strip()}): they may have expired; log in again, and see that"
+                f" `kubectl --context={context.name} auth whoami` answers"
+            ) from error
+        raise

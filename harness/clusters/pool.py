@@ -5,14 +5,14 @@ under a file lock; using it happens under the lease, which the kernel frees howe
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from filelock import FileLock, Timeout
 
 from harness.clusters.lease import Lease
-from harness.clusters.provider import Cluster, Provider
+from harness.clusters.provider import Cluster, Provider, Shared
 from harness.clusters.runs import Runs
 from harness.errors import ClusterError, UsageError, WaitTimeout
 from harness.kube.wait import patient
@@ -118,6 +118,8 @@ def acquire(settings: Settings, timeline: Timeline, provider: Provider) -> Itera
             if not created:
                 _clear(runs, settings.run_id, cluster, timeline)
             holding.enter_context(runs.hold(settings.run_id))
+            if isinstance(cluster, Shared):
+                holding.enter_context(_visit(cluster, settings, timeline))
             if settings.keep_cluster:
                 lease.keep()
         try:
@@ -161,12 +163,25 @@ def _clear(runs: Runs, own: str, cluster: Cluster, timeline: Timeline) -> None:
     began = time.monotonic()
     with runs.ended() as ended:
         dead = [run for run in ended if run != own]
-        if not dead:
-            return
-        from harness.kube.leftovers import remove  # noqa: PLC0415 -- the Kubernetes client, where something may be left
+        if dead:
+            _tell_removed(cluster, dead, began, timeline)
 
-        removed = remove(cluster.api, dead)
-    if removed:
+
+@contextmanager
+def _visit(cluster: Cluster, settings: Settings, timeline: Timeline) -> Iterator[None]:
+    """Be seen on a cluster that others use from elsewhere; what their dead runs have left there is removed first."""
+    assert isinstance(cluster, Shared)  # noqa: S101 -- the caller has looked
+    with cluster.visited(settings.run_id, settings.place, settings.labels("visit")) as visit:
+        began = time.monotonic()
+        if dead := visit.forget_dead():
+            _tell_removed(cluster, dead, began, timeline)
+        yield
+
+
+def _tell_removed(cluster: Cluster, dead: Collection[str], began: float, timeline: Timeline) -> None:
+    from harness.kube.leftovers import remove  # noqa: PLC0415 -- the Kubernetes client, where something may be left
+
+    if removed := remove(cluster.api, dead):
         told = "; ".join(removed[:TOLD]) + (f"; and {len(removed) - TOLD} more" if len(removed) > TOLD else "")
         timeline.record("left by earlier runs, removed", time.monotonic() - began, told)
 
@@ -223,9 +238,10 @@ def leave(settings: Settings, timeline: Timeline, provider: Provider) -> bool:
         began = time.monotonic()
         if lease.kept or lease.shared():
             return False
+        done = "cluster left" if settings.paths.is_entered(settings.name) else "cluster gone"
         if settings.paths.cluster(settings.name).exists():
             provider.delete(settings.name)
-        timeline.record("cluster gone", time.monotonic() - began)
+        timeline.record(done, time.monotonic() - began)
         return True
 
 
@@ -241,12 +257,12 @@ def command(settings: Settings, words: str) -> str:
     return f"python -m harness{'' if meant else f' --cluster-name={settings.name}'} {words}"
 
 
-def known(paths: Paths, provider: Provider) -> list[Known]:
-    """Every cluster that has a folder in the state, by name."""
+def known(paths: Paths, provider_of: Callable[[str], Provider]) -> list[Known]:
+    """Every cluster that has a folder in the state, by name; ``provider_of`` gives the provider of each."""
     found = []
     for folder in sorted(paths.clusters.glob("*/")):
         lease = Lease(folder)
-        cluster = provider.attach(folder.name)
+        cluster = provider_of(folder.name).attach(folder.name)
         found.append(
             Known(
                 name=folder.name,

@@ -5,14 +5,18 @@ The protocols are narrow on purpose. What only some clusters can do is a protoco
 """
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from subprocess import CompletedProcess, Popen
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from harness.kube.client import Api
 from harness.kube.kubectl import Kubectl
 from harness.timeline import Timeline
+
+if TYPE_CHECKING:
+    from harness.clusters.visits import Visit
 
 
 class Cluster(Protocol):
@@ -100,6 +104,17 @@ class ExternalPeer(Protocol):
 
         It must end with its input: that is the one thing that happens however this process ends.
         """
+
+
+@runtime_checkable
+class Shared(Protocol):
+    """A cluster that others use from places whose locks are not seen here."""
+
+    def visited(self, run: str, place: str, labels: Mapping[str, str]) -> AbstractContextManager["Visit"]:
+        """Be seen by others as a process of the run for the block."""
+
+    def claim(self, namespaces: Iterable[str]) -> None:
+        """Have namespaces to this place. Raises UsageError where a run that lives has one of them, at another."""
 
 
 @runtime_checkable

@@ -112,7 +112,8 @@ def apply(
     changes = [change(one.manifest.object, one.body, body) for one, body in zip(before, after, strict=True)]
     if pruned:
         sources = {prune.source_of(folder) for folder in folders}
-        left = prune.left_behind(cluster.api, f"{OWNER}={labels.get(OWNER, _ITSELF)}", sources, after)
+        selector = f"{OWNER}={labels.get(OWNER, _ITSELF)},{prune.made_from(sources)}"
+        left = prune.left_behind(cluster.api, selector, after)
         changes += prune.prune(cluster.api, left, seconds=seconds)
     rolled = [one for one in objects if one["kind"] in KINDS]
     homes = [one["metadata"].get("namespace") or cluster.api.namespace for one in rolled]

@@ -6,12 +6,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from harness.kube import going, prune
 from harness.kube.client import Api, ApiNotFound
 from harness.kube.deploy import OWNER
 from harness.kube.kubectl import JsonObject
 from harness.kube.wait import wait_until
 
 RUN: Final = "harness.dev/run"
+PLACE: Final = "harness.dev/place"
+"""The label of what was made on a cluster that others use from other places: from which."""
 DEADLINE: Final = "harness.dev/deadline"
 CASE: Final = "harness"
 """The owner of what is deployed, which stays when its run ends."""
@@ -72,13 +75,66 @@ def remove(api: Api, runs: Collection[str]) -> list[str]:
         homes = [one for one in found if one.kind == "namespace"]
         strange = {one.path: told for one in homes if one.owner not in WHOLE and (told := _strangers(api, one, runs))}
         for path in strange:
-            api.patch(path, {"metadata": {"labels": {RUN: None, OWNER: None, DEADLINE: None}}})
-        going = [one for one in found if one.path not in strange]
-        list(pool.map(lambda one: _delete(api, one), going))
-    _wait_gone(api, going)
+            api.patch(path, {"metadata": {"labels": dict.fromkeys((RUN, OWNER, DEADLINE, PLACE))}})
+        leaving = [one for one in found if one.path not in strange]
+        list(pool.map(lambda one: _delete(api, one), leaving))
+    _wait_gone(api, leaving)
     stays = [f"{one} stays, since {strange[one.path]} is in it" for one in homes if one.path in strange]
     emptied = {one.body["metadata"]["name"] for one in homes if one.path not in strange}
-    return [*(str(one) for one in going if one.body["metadata"].get("namespace") not in emptied), *stays]
+    return [*(str(one) for one in leaving if one.body["metadata"].get("namespace") not in emptied), *stays]
+
+
+def remove_place(api: Api, place: str) -> list[str]:
+    """Remove all that was made from a place, the deployed case too, and wait until it is gone; a line for each object.
+
+    A namespace of the case in which somebody else has put something stays with that. A healer stays until it has
+    healed. The caller knows that no run of the place lives. Raises ApiError, and WaitTimeout with what is left.
+    """
+    made = [one.body["metadata"] for one in _made_from(api, place)]
+    told = remove(api, {meta["labels"][RUN] for meta in made if meta["labels"].get(OWNER) not in (CASE, HEALER)})
+    told += _remove_case(api, place)
+    for lease in (one for one in _made_from(api, place) if one.kind == "lease"):
+        going.delete(api, lease.path)
+
+    def remains() -> list[str]:
+        return [str(one) for one in _made_from(api, place) if one.owner != HEALER]
+
+    wait_until(
+        "what was made here to be gone from the cluster",
+        lambda: not remains(),
+        seconds=GONE_SECONDS,
+        describe=lambda: ", ".join(remains()),
+    )
+    return told
+
+
+def _made_from(api: Api, place: str) -> list[_Left]:
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        kinds = {"namespaces": "/api/v1", **_ELSEWHERE, **_NAMESPACED, "leases": "/apis/coordination.k8s.io/v1"}
+        lists = pool.map(lambda kind: api.items(f"{kinds[kind]}/{kind}", labelSelector=f"{PLACE}={place}"), kinds)
+        return [_left(kinds[kind], kind, body) for kind, bodies in zip(kinds, lists, strict=True) for body in bodies]
+
+
+def _remove_case(api: Api, place: str) -> list[str]:
+    """Remove the case's namespaces; of one that has something else in it, only what is ours."""
+    selector = f"{PLACE}={place},{OWNER}={CASE}"
+    bodies = {one["metadata"]["name"]: one for one in api.items("/api/v1/namespaces", labelSelector=selector)}
+    runs = {body["metadata"]["labels"][RUN] for body in bodies.values()}
+    strange = {name: found for name in bodies if (found := stranger_in(api, name, runs))}
+    leaving = {f"/api/v1/namespaces/{name}": body for name, body in bodies.items() if name not in strange}
+    homes = set(bodies) - set(strange)
+    going.empty(api, homes)
+    for path in leaving:
+        going.delete(api, path)
+    going.wait_emptied(api, homes, GONE_SECONDS)
+    going.wait_gone(api, leaving, GONE_SECONDS)
+    told = [f"namespace {name}" for name in sorted(homes)]
+    if strange:
+        told += map(str, prune.prune(api, prune.left_behind(api, selector, ()), seconds=GONE_SECONDS))
+    for name, stranger in strange.items():
+        api.patch(f"/api/v1/namespaces/{name}", {"metadata": {"labels": dict.fromkeys((RUN, OWNER, DEADLINE, PLACE))}})
+        told.append(f"namespace {name} stays, since {stranger} is in it")
+    return told
 
 
 def until_none_is_going(api: Api, namespaces: Collection[str]) -> None:
@@ -86,18 +142,18 @@ def until_none_is_going(api: Api, namespaces: Collection[str]) -> None:
 
     Raises WaitTimeout.
     """
-    going: list[str] = []
+    leaving: list[str] = []
 
     def gone() -> bool:
         metas = (one["metadata"] for one in api.items("/api/v1/namespaces"))
-        going[:] = [one["name"] for one in metas if one["name"] in namespaces and "deletionTimestamp" in one]
-        return not going
+        leaving[:] = [one["name"] for one in metas if one["name"] in namespaces and "deletionTimestamp" in one]
+        return not leaving
 
     wait_until(
         "namespaces that are being deleted to be gone",
         gone,
         seconds=GONE_SECONDS,
-        describe=lambda: ", ".join(going),
+        describe=lambda: ", ".join(leaving),
     )
 
 
@@ -121,7 +177,11 @@ def _not_ours(api: Api, namespace: str, runs: Collection[str]) -> Iterator[str]:
     for kind, group in _ANYBODYS.items():
         for body in api.items(f"{group}/namespaces/{namespace}/{kind}"):
             meta = body["metadata"]
-            by_the_cluster = meta.get("ownerReferences") or (kind, meta["name"]) == ("serviceaccounts", "default")
+            by_the_cluster = (
+                "deletionTimestamp" in meta
+                or meta.get("ownerReferences")
+                or (kind, meta["name"]) == ("serviceaccounts", "default")
+            )
             if not by_the_cluster and (meta.get("labels") or {}).get(RUN) not in runs:
                 yield str(_left(group, kind, body))
 
@@ -133,8 +193,8 @@ def _delete(api: Api, one: _Left) -> None:
         api.delete(one.path, **({"gracePeriodSeconds": 0} if one.kind == "pod" else {}))
 
 
-def _wait_gone(api: Api, going: Sequence[_Left]) -> None:
-    left = list(going)
+def _wait_gone(api: Api, leaving: Sequence[_Left]) -> None:
+    left = list(leaving)
 
     def gone() -> bool:
         left[:] = [one for one in left if _is_there(api, one)]

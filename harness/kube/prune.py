@@ -5,7 +5,7 @@ namespaces, claims, volumes and definitions of kinds stay until ``destroy``.
 """
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -41,13 +41,17 @@ def source_of(folder: Path) -> str:
     return f"{left}-{sha256(name.encode()).hexdigest()[:8]}".lstrip("-")
 
 
-def left_behind(api: Api, owner: str, sources: Collection[str], current: Iterable[JsonObject]) -> dict[str, JsonObject]:
-    """What was made from the sources before and is none of the ``current`` objects: each with its path.
+def made_from(sources: Iterable[str]) -> str:
+    """The selector of what was made from some folders."""
+    return f"{SOURCE} in ({','.join(sorted(sources))})"
 
-    ``owner`` is the selector that tells the harness' own. What is being deleted already is left to go. Kinds that may
+
+def left_behind(api: Api, selector: str, current: Iterable[JsonObject]) -> dict[str, JsonObject]:
+    """What a selector of labels finds that was applied by us and is none of the ``current`` objects, with its path.
+
+    What may hold data is left out. What is being deleted already is left to go. Kinds that may
     not be listed are left out. Raises ApiError.
     """
-    selector = f"{owner},{SOURCE} in ({','.join(sorted(sources))})"
     kinds = {(one.group, one.name): one for one in reversed(discover(api).resources) if _may_go(one)}
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         found = pool.map(lambda one: _items(api, one, selector), kinds.values())

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import requests
 
-from harness.case import Case
+from harness.case import Case, CaseClient
+from harness.kube.forward import ServiceForward
 from harness.kube.kubectl import JsonObject
 from harness.kube.wait import wait_until
 from scenarios.copies import copy_of, ingress_for, service_for
@@ -174,8 +175,8 @@ def test_once_the_provider_is_back_a_later_call_pays_each_invoice_once(story: St
 
 
 @pytest.fixture
-def astray(case: Case) -> Iterator[dict[str, str]]:
-    """A copy of invoice-app on the same database, whose provider URL names nobody: the headers that lead to it."""
+def astray(case: Case) -> Iterator[CaseClient]:
+    """A copy of invoice-app on the same database, whose provider URL names nobody: a client of it."""
     kubectl = case.cluster.kubectl
     host = "astray.local"
     pod = copy_of(
@@ -192,21 +193,26 @@ def astray(case: Case) -> Iterator[dict[str, str]]:
     try:
         name = pod["metadata"]["name"]
         kubectl.run("wait", "--namespace", "invoice", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
-        wait_until(
-            "the Ingress to lead to the copy with the wrong provider URL",
-            lambda: case.http.get("/invoices", headers={"Host": host}).status_code == 200,
-            seconds=60,
-        )
-        yield {"Host": host}
+        with (
+            ServiceForward(case.cluster.api, "invoice", name, "http") as forward,
+            CaseClient(case.cluster.ingress_url or forward.url, {"Host": host, "Connection": "close"}) as client,
+        ):
+            wait_until(
+                "the copy with the wrong provider URL to be reached",
+                lambda: client.get("/invoices").status_code == 200,
+                seconds=60,
+                tolerate=(requests.ConnectionError,),
+            )
+            yield client
     finally:
         things = [f"{part['kind'].lower()}/{part['metadata']['name']}" for part in made]
         kubectl.run("delete", *things, "--namespace", "invoice", "--ignore-not-found", "--wait=false")
 
 
-def test_a_wrong_provider_url_gives_a_clear_answer_and_loses_nothing(books: Case, astray: dict[str, str]) -> None:
+def test_a_wrong_provider_url_gives_a_clear_answer_and_loses_nothing(books: Case, astray: CaseClient) -> None:
     before = books.invoices()
 
-    failures = reasons(books.http.post("/invoices/pay", headers=astray, timeout=60))
+    failures = reasons(astray.post("/invoices/pay", timeout=60))
 
     assert failures.keys() == {"I1", "I2", "I3"}
     assert all("payment-provider.nowhere" in reason for reason in failures.values()), failures

@@ -267,7 +267,7 @@ MIXED = Shares(get=30, pay=10, pay_all=5, list=5, again=10)
 
 
 def run_of(service: Service, number: int, chances: Chances) -> tuple[list[Operation], Json]:
-    asked = Invoices("http://127.0.0.1", "localhost", lambda _database, _statement: [], "i", MIXED)
+    asked = Invoices("http://127.0.0.1", {"Host": "localhost"}, lambda _database, _statement: [], "i", MIXED)
     clients = [asked.operations(service.random, one) for one in range(4)]
     history = simulate(service, clients, number, chances)
     service.settle()

@@ -23,7 +23,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def clients(server: Server) -> Iterator[Invoices]:
-    one = Invoices(server.url, "invoices.local", lambda _database, _statement: [], "r-")
+    one = Invoices(server.url, {"Host": "invoices.local"}, lambda _database, _statement: [], "r-")
     yield one
     one.close()
 

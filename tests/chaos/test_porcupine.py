@@ -39,7 +39,7 @@ def porcupine() -> Path:
 
 def ours(random: Random) -> list[Operation]:
     """A short history of a correct service, of which in most cases an answer or a time is changed afterwards."""
-    asked = Invoices("http://127.0.0.1", "localhost", lambda _database, _statement: [], "i", MIXED)
+    asked = Invoices("http://127.0.0.1", {"Host": "localhost"}, lambda _database, _statement: [], "i", MIXED)
     clients = [asked.operations(random, 0) for _ in range(3)]
     history = simulate(Service(random), clients, 14, Chances(lost=0.2, seconds=1.0, late=5.0))
     for _ in range(random.randrange(4)):

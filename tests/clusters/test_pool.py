@@ -169,7 +169,7 @@ def test_a_kept_cluster_stays_and_is_joined_later(
     with acquire(settings, timeline, provider) as later:
         assert not later.created
     assert "delete one" not in provider.log
-    [one] = known(settings.paths, provider)
+    [one] = known(settings.paths, lambda _: provider)
     assert (one.name, one.running, one.kept, one.held) == ("one", True, True, False)
 
 
@@ -223,7 +223,7 @@ def test_a_failed_creation_leaves_nothing(settings: Settings, provider: FolderPr
     with pytest.raises(ClusterError, match="it does not start"), acquire(settings, timeline, provider):
         pass
     assert not settings.paths.cluster("one").exists()
-    assert known(settings.paths, provider) == []
+    assert known(settings.paths, lambda _: provider) == []
 
 
 def test_an_error_of_the_user_deletes_the_cluster_all_the_same(
@@ -330,7 +330,7 @@ def test_what_is_done_to_a_cluster_just_now_is_its_state(
     settings: Settings, provider: FolderProvider, timeline: Timeline
 ) -> None:
     def state() -> str:
-        [one] = known(settings.paths, provider)
+        [one] = known(settings.paths, lambda _: provider)
         return one.state
 
     folder = settings.paths.cluster("one")

@@ -131,7 +131,7 @@ def test_a_namespace_in_which_somebody_else_lives_by_now_stays_and_is_theirs(
     assert told == ["pod shop/web", "namespace shop stays, since deployment shop/web is in it"]
     assert fake.asked("DELETE") == [mine]
     [patch] = [sent for method, path, _, sent in fake.requests if (method, path) == ("PATCH", home)]
-    assert patch["metadata"]["labels"] == {RUN: None, OWNER: None, "harness.dev/deadline": None}
+    assert patch["metadata"]["labels"] == dict.fromkeys((RUN, OWNER, "harness.dev/deadline", "harness.dev/place"))
 
 
 def test_what_the_cluster_or_another_dead_run_made_in_it_keeps_no_namespace(

@@ -21,6 +21,7 @@ from harness.errors import PrerequisiteError
 from harness.kube.client import Api
 from harness.kube.kubectl import Kubectl, child_environment
 from harness.kube.wait import patient
+from harness.paths import ENTERED
 from harness.timeline import Timeline
 
 MODULES = Path("/proc/modules")
@@ -222,6 +223,8 @@ class EmbeddedProvider:
         """Remove clusters that nobody holds, and that are not kept or not alive any more."""
         swept = []
         for folder in sorted(self._clusters.iterdir()) if self._clusters.is_dir() else ():
+            if (folder / ENTERED).exists():  # another provider's
+                continue
             lease, where = Lease(folder), Layout(folder)
             with lease.alone() as free:
                 if free and not (lease.kept and self.attach(folder.name)):

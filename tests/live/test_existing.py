@@ -1,0 +1,154 @@
+"""A cluster that a user has already: entered, used and left as it was. Here it is the shared one, from elsewhere."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from harness.clusters.provider import Cluster
+from harness.clusters.visits import LEASES
+from harness.kube.client import Api, ApiError
+from harness.kube.discovery import discover
+from harness.kube.leftovers import PLACE
+from harness.kube.wait import patient, wait_until
+
+from .pods import SECONDS
+from .room import environment
+from .user import Done
+
+TEST = """\
+from pathlib import Path
+
+def test_a_pod_starts(cluster, namespace):
+    assert cluster.provider == "existing"
+    cluster.kubectl.run("create", "configmap", "mine", "-n", namespace)
+    Path("made").write_text(namespace)
+    input() if Path("waits").exists() else None
+"""
+
+
+class Elsewhere:
+    """A user on another machine, as far as the cluster can tell: with a state folder of his own."""
+
+    def __init__(self, folder: Path, cluster: Cluster) -> None:
+        folder.mkdir()
+        (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
+        (folder / "test_it.py").write_text(TEST)
+        context = cluster.kubectl.run("config", "current-context").strip()
+        self.folder = folder
+        self.entrance = ("--cluster=existing", f"--kubeconfig={cluster.kubeconfig}", f"--cluster-context={context}")
+        self.environment = environment(XDG_STATE_HOME=str(folder / "state"))
+
+    def pytest(self, *options: str) -> Done:
+        """Run the test on the cluster, and wait for its end."""
+        done = subprocess.run(
+            self._command(*options),
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+            env=self.environment,
+            timeout=patient(180),
+            check=False,
+        )
+        return Done(done.returncode, done.stdout + done.stderr)
+
+    @contextmanager
+    def at_work(self) -> Iterator[subprocess.Popen[bytes]]:
+        """A run whose test has made something and goes on, until its input ends or it is killed."""
+        (self.folder / "made").unlink(missing_ok=True)
+        with subprocess.Popen(
+            self._command("-s"), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=self.folder, env=self.environment
+        ) as run:
+            try:
+                wait_until("the test to be at work", lambda: self.made() or run.poll() is not None, seconds=SECONDS)
+                assert run.poll() is None
+                yield run
+            finally:
+                run.kill()
+
+    def made(self) -> str:
+        """The namespace that the test has made."""
+        file = self.folder / "made"
+        return file.read_text() if file.exists() else ""
+
+    def command(self, *words: str) -> str:
+        """Run a command of the harness; what it said."""
+        command = [sys.executable, "-m", "harness", *words]
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=self.folder, env=self.environment, timeout=180, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def _command(self, *options: str) -> list[str]:
+        plugins = ("-p", "harness.plugin", "-p", "no:cacheprovider")
+        return [sys.executable, "-m", "pytest", *plugins, "test_it.py", *self.entrance, *options]
+
+
+@pytest.fixture
+def elsewhere(cluster: Cluster, tmp_path: Path) -> Elsewhere:
+    return Elsewhere(tmp_path / "elsewhere", cluster)
+
+
+def objects(api: Api) -> set[str]:
+    """All that is on the cluster and carries a label of a place, of every kind, by kind, namespace and name."""
+    kinds = [one for one in discover(api).resources if not one.subresource and "list" in one.verbs]
+    found = set()
+    for kind in kinds:
+        with suppress(ApiError):
+            for body in api.items(kind.path, labelSelector=PLACE):
+                found.add(f"{kind.name} {body['metadata'].get('namespace', '')}/{body['metadata']['name']}")
+    return found
+
+
+def test_a_run_leaves_a_users_cluster_as_it_was(elsewhere: Elsewhere, api: Api) -> None:
+    done = elsewhere.pytest()
+
+    assert done.status == pytest.ExitCode.OK, done.said
+    assert "API answers" in done.said
+    assert elsewhere.made()
+    assert objects(api) == set()
+    assert list((elsewhere.folder / "state" / "harness" / "clusters").iterdir()) == []
+
+
+def test_a_killed_run_is_cleared_away_by_the_next_and_one_that_lives_is_not(
+    elsewhere: Elsewhere, cluster: Cluster, api: Api, tmp_path: Path
+) -> None:
+    colleague = Elsewhere(tmp_path / "colleague", cluster)
+    (elsewhere.folder / "waits").touch()
+    (colleague.folder / "waits").touch()
+    with colleague.at_work(), elsewhere.at_work() as killed:
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+        left = elsewhere.made()
+        (elsewhere.folder / "waits").unlink()
+
+        done = elsewhere.pytest()
+
+        assert done.status == pytest.ExitCode.OK, done.said
+        assert api.find(f"/api/v1/namespaces/{left}") is None
+        assert api.get(f"/api/v1/namespaces/{colleague.made()}")["status"]["phase"] == "Active"
+        leases = [one["metadata"]["labels"]["harness.dev/run"] for one in api.items(LEASES, labelSelector=PLACE)]
+        assert len(set(leases)) == 1, "the colleague's alone"
+    colleague.command("down", f"--cluster-name={name_of(colleague)}")
+    assert objects(api) == set()
+
+
+def name_of(user: Elsewhere) -> str:
+    """The name under which he has entered the cluster."""
+    [folder] = (user.folder / "state" / "harness" / "clusters").iterdir()
+    return folder.name
+
+
+def test_a_cluster_that_is_kept_is_used_by_its_name_alone(elsewhere: Elsewhere, api: Api) -> None:
+    assert "is entered and stays until" in elsewhere.command(*elsewhere.entrance, "up", "--cluster-name=mine")
+    assert "mine" in elsewhere.command("status")
+    assert "kube-system" in elsewhere.command("--cluster-name=mine", "kubectl", "get", "namespaces")
+
+    assert "what was made there is removed" in elsewhere.command("--cluster-name=mine", "down")
+    assert objects(api) == set()
+    assert "no clusters" in elsewhere.command("status")
