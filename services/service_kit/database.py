@@ -63,6 +63,7 @@ class Database:
         self._application = application
         self._pool: Any = None
         self._preparing: asyncio.Task[None] | None = None
+        self._closing = False
         self._why_not = "the database was not reached yet"
 
     async def start(self) -> None:
@@ -85,6 +86,7 @@ class Database:
 
     async def close(self) -> None:
         """End the preparation and close the pool; connections that do not close in time are cut."""
+        self._closing = True
         if self._preparing is not None:
             self._preparing.cancel()
             with suppress(asyncio.CancelledError):
@@ -136,6 +138,8 @@ class Database:
             if why_not and why_not != self._why_not:
                 _LOG.error(why_not)
             self._why_not = why_not
+            if self._closing:  # being cancelled is lost where a connection is refused at that moment (cpython 86296)
+                return
             if why_not:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 2.0)

@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from signal import SIGHUP, SIGINT, SIGTERM
+from typing import Self
 
 import httpx
 import pytest
@@ -88,6 +89,42 @@ def test_a_weaker_default_does_not_weaken_a_session(payments_db: Volume, weaker:
         assert asyncio.run(ask()) == ["on", "on"]
     finally:
         query(payments_db, "ALTER ROLE CURRENT_USER RESET synchronous_commit")
+
+
+class RefusesWhenCancelled:
+    """A pool whose connection is refused at the very moment at which the attempt is cancelled, as wait_for has it."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
+    def acquire(self, **_: float) -> Self:
+        return self
+
+    async def __aenter__(self) -> Self:
+        self.asked.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ConnectionRefusedError from None
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return
+
+    async def close(self) -> None:
+        return
+
+
+def test_closing_ends_although_a_connection_is_refused_at_that_moment() -> None:
+    async def close() -> None:
+        database = Database(DatabaseSettings("127.0.0.1", 1, "none", USER, PASSWORD), [], application="test")
+        pool = RefusesWhenCancelled()
+        database._pool = pool
+        database._preparing = asyncio.create_task(database._prepare())
+        await pool.asked.wait()
+        await asyncio.wait_for(database.close(), HANG_SECONDS)
+
+    asyncio.run(close())
 
 
 async def is_ready(database: Database) -> None:
