@@ -1,4 +1,4 @@
-"""The commands: ``python -m harness build | up | down | status | doctor | deploy | destroy | heal | access | kubectl``.
+"""The commands: ``python -m harness build``, ``up``, ``down``, ``status``, ``doctor``, ``deploy``, … (see COMMANDS).
 
 Exit status: 0 done, 1 failed (a message says why), 2 the command line is wrong, 130 Ctrl-C; ``kubectl`` gives its own,
 and ``access diff`` 1 where the files differ.
@@ -10,10 +10,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from io import StringIO
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from ruamel.yaml import YAML
 
 from harness import doctor
 from harness.clusters import pool
@@ -106,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     diff = actions.add_parser("diff", help=text, description=text, allow_abbrev=False)
     for name in ("before", "after"):
         diff.add_argument(name, type=Path, help="a file of expectations")
+    command("rights", "print the roles of a user who may do all that runs need on a cluster of his own")
     kubectl = commands.add_parser(
         "kubectl", help="run the project's kubectl on the cluster", add_help=False, prefix_chars="\0"
     )
@@ -321,6 +324,18 @@ def access(settings: Settings, options: argparse.Namespace) -> int:
     return OK
 
 
+def rights(_settings: Settings, _options: argparse.Namespace) -> int:
+    """Print the roles of a user who may do all that runs need, as YAML."""
+    from harness.clusters.rights import roles  # noqa: PLC0415 -- as in deploy
+
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = None
+    written = StringIO()
+    yaml.dump_all(roles(), written)
+    _say(written.getvalue().rstrip())
+    return OK
+
+
 def kubectl(settings: Settings, options: argparse.Namespace) -> int:
     """Become the project's kubectl: terminal, signals and exit status are its own."""
     with pool.join(settings, _provider(settings), beyond_exec=True) as cluster:
@@ -346,5 +361,6 @@ COMMANDS: Mapping[str, Callable[[Settings, argparse.Namespace], int]] = {
     "destroy": destroy,
     "heal": heal,
     "access": access,
+    "rights": rights,
     "kubectl": kubectl,
 }

@@ -17,6 +17,7 @@ from typing import Final
 from harness.clusters.contexts import Context, Entrance
 from harness.clusters.lease import Lease
 from harness.clusters.provider import Cluster
+from harness.clusters.rights import lacking, told
 from harness.clusters.visits import Visit
 from harness.errors import ClusterError, HarnessError, UsageError
 from harness.kube.client import Api, ApiError, ApiUnreachable
@@ -138,6 +139,7 @@ class ExistingProvider:
         try:
             with timeline.phase("API answers") as say:
                 say(_version(entered.api, context))
+            _tell_rights(entered.api, timeline)
         except BaseException:
             entered.close()
             shutil.rmtree(folder, ignore_errors=True)
@@ -210,6 +212,15 @@ def _write_privately(file: Path, text: str) -> None:
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as opened:
         opened.write(text)
     fresh.replace(file)
+
+
+def _tell_rights(api: Api, timeline: Timeline) -> None:
+    """Say what the user may not do there that runs may need: only the steps that need it will fail."""
+    with timeline.phase("rights") as say:
+        lacks = told(lacking(api))
+        say(f"{len(lacks)} lacking" if lacks else "all that runs need")
+    for line in lacks:
+        timeline.say(f"  {line}")
 
 
 def _version(api: Api, context: Context) -> str:

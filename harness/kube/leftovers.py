@@ -35,6 +35,7 @@ _NAMESPACED: Final[Mapping[str, str]] = {
     "rolebindings": _RBAC,
 }
 """The kinds in namespaces that runs make, by their plurals."""
+_LEASES: Final = "/apis/coordination.k8s.io/v1"
 _ELSEWHERE: Final[Mapping[str, str]] = {"clusterroles": _RBAC, "clusterrolebindings": _RBAC}
 _ANYBODYS: Final = {"statefulsets": "/apis/apps/v1", "daemonsets": "/apis/apps/v1", **_NAMESPACED}
 """The kinds by which somebody else is known to live in a namespace."""
@@ -110,9 +111,13 @@ def remove_place(api: Api, place: str) -> list[str]:
 
 def _made_from(api: Api, place: str) -> list[_Left]:
     with ThreadPoolExecutor(max_workers=4) as pool:
-        kinds = {"namespaces": "/api/v1", **_ELSEWHERE, **_NAMESPACED, "leases": "/apis/coordination.k8s.io/v1"}
+        kinds = {"namespaces": "/api/v1", **_ELSEWHERE, **_NAMESPACED}
         lists = pool.map(lambda kind: api.items(f"{kinds[kind]}/{kind}", labelSelector=f"{PLACE}={place}"), kinds)
-        return [_left(kinds[kind], kind, body) for kind, bodies in zip(kinds, lists, strict=True) for body in bodies]
+        leases = api.items(f"{_LEASES}/namespaces/default/leases", labelSelector=f"{PLACE}={place}")
+        found = [_left(_LEASES, "leases", body) for body in leases]
+        return found + [
+            _left(kinds[kind], kind, body) for kind, bodies in zip(kinds, lists, strict=True) for body in bodies
+        ]
 
 
 def _remove_case(api: Api, place: str) -> list[str]:

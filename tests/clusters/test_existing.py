@@ -5,6 +5,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
 from pathlib import Path
@@ -39,6 +40,16 @@ class Handler(BaseHTTPRequestHandler):
         status = {"kind": "Status", "message": "Unauthorized", "reason": "Unauthorized"}
         content = json.dumps({"gitVersion": "v1.37.0"} if allowed else status).encode()
         self.send_response(200 if allowed else 401)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def do_POST(self) -> None:
+        """A review: all is allowed but to make namespaces."""
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["spec"]["resourceAttributes"]
+        allowed = (asked["verb"], asked["resource"]) != ("create", "namespaces")
+        content = json.dumps({"status": {"allowed": allowed}}).encode()
+        self.send_response(201)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -90,7 +101,11 @@ class Here:
     folder: Path
     server: str
     leaving: Leaving = field(default_factory=Leaving)
-    timeline: Timeline = field(default_factory=lambda: Timeline(StringIO()))
+    said: StringIO = field(default_factory=StringIO)
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        return Timeline(self.said)
 
     @property
     def paths(self) -> Paths:
@@ -114,6 +129,7 @@ def test_what_is_entered_is_found_by_its_name_alone(here: Here) -> None:
 
     found = here.provider().attach("mine")
     assert found is not None
+    assert "not allowed, for namespaces for tests: create namespaces" in here.said.getvalue()
     assert here.paths.is_entered("mine")
     assert found.api.get("/version") == {"gitVersion": "v1.37.0"}
     found.close()

@@ -1,5 +1,6 @@
 """A cluster that a user has already: entered, used and left as it was. Here it is the shared one, from elsewhere."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.clusters.provider import Cluster
+from harness.clusters.rights import roles
 from harness.clusters.visits import LEASES
 from harness.kube.client import Api, ApiError
 from harness.kube.discovery import discover
@@ -34,13 +36,17 @@ def test_a_pod_starts(cluster, namespace):
 class Elsewhere:
     """A user on another machine, as far as the cluster can tell: with a state folder of his own."""
 
-    def __init__(self, folder: Path, cluster: Cluster) -> None:
+    def __init__(self, folder: Path, cluster: Cluster, kubeconfig: Path | None = None) -> None:
         folder.mkdir()
         (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
         (folder / "test_it.py").write_text(TEST)
         context = cluster.kubectl.run("config", "current-context").strip()
         self.folder = folder
-        self.entrance = ("--cluster=existing", f"--kubeconfig={cluster.kubeconfig}", f"--cluster-context={context}")
+        self.entrance = (
+            "--cluster=existing",
+            f"--kubeconfig={kubeconfig or cluster.kubeconfig}",
+            f"--cluster-context={context}",
+        )
         self.environment = environment(XDG_STATE_HOME=str(folder / "state"))
 
     def pytest(self, *options: str) -> Done:
@@ -152,3 +158,65 @@ def test_a_cluster_that_is_kept_is_used_by_its_name_alone(elsewhere: Elsewhere, 
     assert "what was made there is removed" in elsewhere.command("--cluster-name=mine", "down")
     assert objects(api) == set()
     assert "no clusters" in elsewhere.command("status")
+
+
+@pytest.fixture
+def least(cluster: Cluster, namespace: str, tmp_path: Path) -> Iterator[Path]:
+    """The kubeconfig of a user who holds the roles that `harness rights` prints, and no other."""
+    kubectl = cluster.kubectl
+    name = f"least-{namespace}"
+    subject = {"kind": "ServiceAccount", "name": "least", "namespace": namespace}
+    made = []
+    for role in roles(name):
+        kind, home = role["kind"], role["metadata"]
+        reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}
+        made += [
+            role,
+            {**role, "kind": f"{kind}Binding", "metadata": home, "roleRef": reference, "subjects": [subject]},
+        ]
+        made[-1].pop("rules")
+    kubectl.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "least", "namespace": namespace}})
+    kubectl.apply(*made)
+    try:
+        token = kubectl.run("create", "token", "least", "--namespace", namespace).strip()
+        config = json.loads(kubectl.run("config", "view", "--raw", "--minify", "--output=json"))
+        for user in config["users"]:
+            user["user"] = {"token": token}
+        file = tmp_path / "least.json"
+        file.write_text(json.dumps(config))
+        yield file
+    finally:
+        for one in made:
+            scope = ("--namespace", one["metadata"]["namespace"]) if "namespace" in one["metadata"] else ()
+            kubectl.run("delete", one["kind"].lower(), name, *scope)
+
+
+def test_a_user_with_the_roles_that_are_printed_lacks_nothing(
+    cluster: Cluster, least: Path, api: Api, tmp_path: Path
+) -> None:
+    user = Elsewhere(tmp_path / "user", cluster, least)
+
+    done = user.pytest()
+
+    assert done.status == pytest.ExitCode.OK, done.said
+    assert "all that runs need" in done.said
+    assert objects(api) == set()
+
+
+def test_a_user_who_lacks_something_is_told_what_it_is_for(cluster: Cluster, least: Path, tmp_path: Path) -> None:
+    user = Elsewhere(tmp_path / "user", cluster, least)
+    name = next(one for one in cluster.kubectl.run("get", "clusterroles", "-o", "name").split() if "/least-" in one)
+    patch = [
+        {
+            "op": "replace",
+            "path": "/rules",
+            "value": [one for one in roles()[0]["rules"] if one["resources"] != ["namespaces"]],
+        }
+    ]
+    cluster.kubectl.run("patch", name, "--type=json", "--patch", json.dumps(patch))
+
+    done = user.pytest()
+
+    assert done.status == pytest.ExitCode.TESTS_FAILED, done.said
+    assert "not allowed, for namespaces for tests: create, delete, get, list, patch namespaces" in done.said
+    assert 'cannot create resource "namespaces"' in done.said
