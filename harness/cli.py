@@ -165,7 +165,7 @@ def down(settings: Settings, options: argparse.Namespace) -> int:
     every = [one.name for one in _known(settings)]
     names = every if options.all_clusters else [settings.name]
     for name in names:
-        one = _whatever(settings, name).with_cluster(name, keep=False)
+        one = _named(settings, name)
         if name not in every:
             _say(f"there is no cluster {name}")
             continue
@@ -207,10 +207,10 @@ def age(seconds: float) -> str:
 
 def _known(settings: Settings) -> list[pool.Known]:
     """The clusters of every provider."""
-    return pool.known(settings.paths, lambda name: _provider(_whatever(settings, name)))
+    return pool.known(settings.paths, lambda name: _provider(_named(settings, name)))
 
 
-def _whatever(settings: Settings, name: str) -> Settings:
+def _named(settings: Settings, name: str) -> Settings:
     """The settings for the cluster of a name, whichever provider it is of."""
     asked = {"cluster": "auto", "kubeconfig": None, "cluster_context": None}
     return settings.model_copy(update=asked).with_cluster(name)
@@ -267,7 +267,7 @@ def heal(settings: Settings, options: argparse.Namespace) -> int:
     statuses = []
     for name in running:
         _say(f"cluster {name}:")
-        one = _whatever(settings, name)
+        one = _named(settings, name)
         statuses.append(_heal_cluster(one, _provider(one)))
     return max(statuses, default=OK)
 

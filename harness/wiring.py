@@ -35,7 +35,6 @@ def provider_of(settings: Settings) -> Provider:
 
 
 def _existing(settings: Settings) -> ExistingProvider:
-
     def kubectl(timeline: Timeline) -> Path:
         return settings.kind_kubectl_bin or build(timeline, ["kubectl"]).path("kubectl")
 

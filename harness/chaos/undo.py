@@ -12,12 +12,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness.clusters.provider import Cluster, Node
 from harness.errors import ClusterError
-from harness.kube.client import MERGE, Api, ApiConflict, ApiError, ApiNotFound, ApiUnreachable
+from harness.kube.client import MERGE, Api, ApiConflict, ApiNotFound, ApiServerFailed, ApiUnreachable
 from harness.kube.wait import wait_until
 
 STRUCK_SECONDS: Final = 60.0
 """How long an API server that is struck itself may take to come back."""
-_FIRST_SERVER_ERROR: Final = 500
 
 
 class _Part(BaseModel):
@@ -106,9 +105,7 @@ def persistently(what: str, do: Callable[[], object], seconds: float = STRUCK_SE
         nonlocal last
         try:
             do()
-        except ApiError as error:
-            if not isinstance(error, ApiUnreachable | ApiConflict) and error.status < _FIRST_SERVER_ERROR:
-                raise
+        except (ApiUnreachable, ApiServerFailed, ApiConflict) as error:
             last = str(error)
             return False
         return True

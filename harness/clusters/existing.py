@@ -7,13 +7,13 @@ itself there is a Lease for each process of a run (``visits``), and what runs ma
 import json
 import os
 import shutil
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+from harness.clusters.connected import Connected
 from harness.clusters.contexts import Context, Entrance
 from harness.clusters.lease import Lease
 from harness.clusters.provider import Cluster
@@ -29,17 +29,16 @@ NAME: Final = "existing"
 _UNAUTHORIZED: Final = 401
 
 
-class ExistingCluster:
+class ExistingCluster(Connected):
     """A cluster that the user has: a ``Cluster``, and nothing else."""
 
     provider = NAME
 
     def __init__(self, folder: Path, kubectl: Path, ingress_url: str = "") -> None:
+        super().__init__()
         self._folder = folder
         self._binary = kubectl
-        self._api: Api | None = None
         self._visit: Visit | None = None
-        self._making = threading.Lock()
         self.ingress_url = ingress_url
 
     @property
@@ -56,20 +55,6 @@ class ExistingCluster:
     def kubectl(self) -> Kubectl:
         """The project's kubectl, as that user."""
         return Kubectl(self._binary, self.kubeconfig, cache=self._folder / "kubectl-cache")
-
-    @property
-    def api(self) -> Api:
-        """The client that all share, made when it is first asked for."""
-        with self._making:
-            if self._api is None:
-                self._api = Api(self.kubeconfig)
-            return self._api
-
-    def close(self) -> None:
-        """Close its connections."""
-        with self._making:
-            if self._api is not None:
-                self._api.close()
 
     def check(self) -> None:
         """Whether it has broken is not ours to know."""

@@ -17,11 +17,8 @@ from typing import Final
 from harness.errors import UsageError
 from harness.kube.client import SERVER_SIDE_APPLY, Api, ApiConflict, ApiError, ApiNotFound
 from harness.kube.kubectl import JsonObject
-from harness.kube.leftovers import PLACE, RUN
+from harness.kube.leftovers import LEASES, PLACE, RUN
 
-NAMESPACE: Final = "default"
-"""Where the Leases are: it is on every cluster, and nobody can delete it."""
-LEASES: Final = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
 CLAIM: Final = "harness.dev/namespace"
 """The label of a Lease that says whose a namespace is: of which."""
 
@@ -62,21 +59,24 @@ class Visit:
 
     def living(self) -> list[Visitor]:
         """The processes that live, this one among them. Raises ApiError."""
-        now = _changed(self._touch())
-        leases = self._api.items(LEASES, labelSelector=_PROCESSES)
-        return [_visitor(one) for one in leases if _is_fresh(one, now)]
+        return [_visitor(one) for one in self._leases()[0]]
 
     def forget_dead(self) -> list[str]:
         """Delete the Leases that have expired; the runs that nobody holds any more. Raises ApiError."""
+        fresh, expired = self._leases()
+        for one in expired:
+            with suppress(ApiNotFound):
+                self._api.delete(f"{LEASES}/{one['metadata']['name']}")
+        return sorted({_visitor(one).run for one in expired} - {_visitor(one).run for one in fresh})
+
+    def _leases(self) -> tuple[list[JsonObject], list[JsonObject]]:
+        """The Leases of processes: those that are renewed, and those that have expired."""
         now = _changed(self._touch())
-        leases = self._api.items(LEASES, labelSelector=_PROCESSES)
-        alive = {_visitor(one).run for one in leases if _is_fresh(one, now)}
-        dead = {_visitor(one).run for one in leases} - alive
-        for one in leases:
-            if not _is_fresh(one, now):
-                with suppress(ApiNotFound):
-                    self._api.delete(f"{LEASES}/{one['metadata']['name']}")
-        return sorted(dead)
+        fresh: list[JsonObject] = []
+        expired: list[JsonObject] = []
+        for one in self._api.items(LEASES, labelSelector=_PROCESSES):
+            (fresh if (now - _changed(one)).total_seconds() < EXPIRES_SECONDS else expired).append(one)
+        return fresh, expired
 
     def claim(self, namespaces: Iterable[str]) -> None:
         """Have namespaces to this place until it leaves the cluster. Safe to repeat.
@@ -144,10 +144,6 @@ class Visit:
 def _visitor(lease: JsonObject) -> Visitor:
     labels = lease["metadata"]["labels"]
     return Visitor(labels.get(RUN, ""), labels[PLACE], str(lease["spec"].get("holderIdentity", "")))
-
-
-def _is_fresh(lease: JsonObject, now: datetime) -> bool:
-    return (now - _changed(lease)).total_seconds() < EXPIRES_SECONDS
 
 
 def _changed(lease: JsonObject) -> datetime:

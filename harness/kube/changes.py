@@ -40,6 +40,12 @@ def change(manifest: JsonObject, before: JsonObject | None, after: JsonObject) -
     return Change("unchanged" if same else "configured", name, namespace)
 
 
+def gone(verb: Literal["deleted", "pruned"], body: JsonObject) -> Change:
+    """What became of an object that is no more."""
+    meta = body["metadata"]
+    return Change(verb, f"{body['kind'].lower()}/{meta['name']}", meta.get("namespace", ""))
+
+
 def _said(manifest: JsonObject, body: JsonObject) -> JsonObject:
     """What an object says: its status, the server's bookkeeping and the controllers' notes left out."""
     said = {key: copy.copy(value) for key, value in body.items() if key not in {"status", "apiVersion", "kind"}}

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from harness.errors import ManifestError, UsageError
 from harness.kube import definitions, going, prune
-from harness.kube.changes import Change, change
+from harness.kube.changes import Change, change, gone
 from harness.kube.client import Api, ApiError
 from harness.kube.discovery import discover
 from harness.kube.kubectl import JsonObject
@@ -143,13 +143,9 @@ def destroy(cluster: Reachable, folders: Sequence[Path], *, seconds: float) -> l
     bodies = {one.path: one.body for one in roots if one.body}
     homes = {body["metadata"]["name"] for body in bodies.values() if body["kind"] == "Namespace"}
     volumes = {f"{_VOLUMES}/{one['metadata']['name']}": one for one in _volumes(api, homes)}
-    going.empty(api, homes)
     kinds = {path: body for path, body in bodies.items() if definitions.is_definition(body)}
     objects = {path: body for path, body in bodies.items() if path not in kinds}
-    for path, body in objects.items():
-        going.delete(api, path, "Background" if body["kind"] == "Namespace" else "Foreground")
-    going.wait_emptied(api, homes, seconds)
-    going.wait_gone(api, objects, seconds)
+    going.remove(api, objects, seconds)
     for path in kinds:
         going.delete(api, path)
     going.wait_gone(api, kinds, seconds)
@@ -157,8 +153,7 @@ def destroy(cluster: Reachable, folders: Sequence[Path], *, seconds: float) -> l
         if body["spec"].get("persistentVolumeReclaimPolicy") == "Retain":
             going.delete(api, path)  # its claim was ours, and nobody else deletes it
     going.wait_gone(api, volumes, seconds)
-    metas = [(body["kind"].lower(), body["metadata"]) for body in bodies.values()]
-    return [str(Change("deleted", f"{kind}/{meta['name']}", meta.get("namespace", ""))) for kind, meta in metas]
+    return [str(gone("deleted", body)) for body in bodies.values()]
 
 
 def _load(

@@ -56,6 +56,19 @@ def delete(api: Api, path: str, policy: str = "Background") -> None:
         return
 
 
+def remove(api: Api, bodies: Mapping[str, JsonObject], seconds: float) -> None:
+    """Delete objects by their paths with what they own, namespaces with all in them, and wait until they are gone.
+
+    Raises ApiError; WaitTimeout, with what holds them, after ``seconds``.
+    """
+    homes = {body["metadata"]["name"] for body in bodies.values() if body["kind"] == "Namespace"}
+    empty(api, homes)
+    for path, body in bodies.items():
+        delete(api, path, "Background" if body["kind"] == "Namespace" else "Foreground")
+    wait_emptied(api, homes, seconds)
+    wait_gone(api, bodies, seconds)
+
+
 def wait_gone(api: Api, bodies: Mapping[str, JsonObject], seconds: float) -> None:
     """Wait until none of the objects is there; one of the same name that was made since does not count."""
     remaining = dict(bodies)

@@ -23,6 +23,8 @@ HEALER: Final = "healer"
 WHOLE: Final = ("pytest", "canary")
 """The owners of namespaces that were made for a test, or for the canary: they go with whatever is in them."""
 
+LEASES: Final = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
+"""Where runs are seen by others: the namespace is on every cluster, and nobody can delete it."""
 GONE_SECONDS: Final = 60.0
 _RBAC: Final = "/apis/rbac.authorization.k8s.io/v1"
 _NAMESPACED: Final[Mapping[str, str]] = {
@@ -35,7 +37,6 @@ _NAMESPACED: Final[Mapping[str, str]] = {
     "rolebindings": _RBAC,
 }
 """The kinds in namespaces that runs make, by their plurals."""
-_LEASES: Final = "/apis/coordination.k8s.io/v1"
 _ELSEWHERE: Final[Mapping[str, str]] = {"clusterroles": _RBAC, "clusterrolebindings": _RBAC}
 _ANYBODYS: Final = {"statefulsets": "/apis/apps/v1", "daemonsets": "/apis/apps/v1", **_NAMESPACED}
 """The kinds by which somebody else is known to live in a namespace."""
@@ -69,10 +70,7 @@ def remove(api: Api, runs: Collection[str]) -> list[str]:
         return []
     with ThreadPoolExecutor(max_workers=4) as pool:
         selector = f"{RUN} in ({','.join(sorted(runs))}),{OWNER} notin ({CASE},{HEALER})"
-        kinds = {"namespaces": "/api/v1", **_ELSEWHERE, **_NAMESPACED}
-        lists = pool.map(lambda kind: api.items(f"{kinds[kind]}/{kind}", labelSelector=selector), kinds)
-        found = [_left(kinds[kind], kind, body) for kind, bodies in zip(kinds, lists, strict=True) for body in bodies]
-        found = [one for one in found if "deletionTimestamp" not in one.body["metadata"]]
+        found = [one for one in _found(api, pool, selector) if "deletionTimestamp" not in one.body["metadata"]]
         homes = [one for one in found if one.kind == "namespace"]
         strange = {one.path: told for one in homes if one.owner not in WHOLE and (told := _strangers(api, one, runs))}
         for path in strange:
@@ -91,10 +89,10 @@ def remove_place(api: Api, place: str) -> list[str]:
     A namespace of the case in which somebody else has put something stays with that. A healer stays until it has
     healed. The caller knows that no run of the place lives. Raises ApiError, and WaitTimeout with what is left.
     """
-    made = [one.body["metadata"] for one in _made_from(api, place)]
-    told = remove(api, {meta["labels"][RUN] for meta in made if meta["labels"].get(OWNER) not in (CASE, HEALER)})
+    made = _made_from(api, place)
+    told = remove(api, {one.body["metadata"]["labels"][RUN] for one in made if one.owner not in (CASE, HEALER)})
     told += _remove_case(api, place)
-    for lease in (one for one in _made_from(api, place) if one.kind == "lease"):
+    for lease in (one for one in made if one.kind == "lease"):
         going.delete(api, lease.path)
 
     def remains() -> list[str]:
@@ -110,14 +108,18 @@ def remove_place(api: Api, place: str) -> list[str]:
 
 
 def _made_from(api: Api, place: str) -> list[_Left]:
+    selector = f"{PLACE}={place}"
+    root = LEASES.partition("/namespaces/")[0]
+    leases = [_left(root, "leases", body) for body in api.items(LEASES, labelSelector=selector)]
     with ThreadPoolExecutor(max_workers=4) as pool:
-        kinds = {"namespaces": "/api/v1", **_ELSEWHERE, **_NAMESPACED}
-        lists = pool.map(lambda kind: api.items(f"{kinds[kind]}/{kind}", labelSelector=f"{PLACE}={place}"), kinds)
-        leases = api.items(f"{_LEASES}/namespaces/default/leases", labelSelector=f"{PLACE}={place}")
-        found = [_left(_LEASES, "leases", body) for body in leases]
-        return found + [
-            _left(kinds[kind], kind, body) for kind, bodies in zip(kinds, lists, strict=True) for body in bodies
-        ]
+        return leases + _found(api, pool, selector)
+
+
+def _found(api: Api, pool: ThreadPoolExecutor, selector: str) -> list[_Left]:
+    """What a selector of labels finds, of every kind that runs make."""
+    kinds = {"namespaces": "/api/v1", **_ELSEWHERE, **_NAMESPACED}
+    lists = pool.map(lambda kind: api.items(f"{kinds[kind]}/{kind}", labelSelector=selector), kinds)
+    return [_left(kinds[kind], kind, body) for kind, bodies in zip(kinds, lists, strict=True) for body in bodies]
 
 
 def _remove_case(api: Api, place: str) -> list[str]:
@@ -127,13 +129,8 @@ def _remove_case(api: Api, place: str) -> list[str]:
     runs = {body["metadata"]["labels"][RUN] for body in bodies.values()}
     strange = {name: found for name in bodies if (found := stranger_in(api, name, runs))}
     leaving = {f"/api/v1/namespaces/{name}": body for name, body in bodies.items() if name not in strange}
-    homes = set(bodies) - set(strange)
-    going.empty(api, homes)
-    for path in leaving:
-        going.delete(api, path)
-    going.wait_emptied(api, homes, GONE_SECONDS)
-    going.wait_gone(api, leaving, GONE_SECONDS)
-    told = [f"namespace {name}" for name in sorted(homes)]
+    going.remove(api, leaving, GONE_SECONDS)
+    told = [f"namespace {name}" for name in sorted(set(bodies) - set(strange))]
     if strange:
         told += map(str, prune.prune(api, prune.left_behind(api, selector, ()), seconds=GONE_SECONDS))
     for name, stranger in strange.items():

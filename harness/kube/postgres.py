@@ -84,8 +84,8 @@ class Postgres:
     def _variables(self, pod: JsonObject) -> dict[str, str]:
         """The container's variables, as far as the pod or its Secrets say them."""
         found: dict[str, str] = {}
-        entries = (one.get("env") or () for one in pod["spec"]["containers"] if one["name"] == self._container)
-        for one in (entry for env in entries for entry in env):
+        containers: dict[str, JsonObject] = {one["name"]: one for one in pod["spec"]["containers"]}
+        for one in containers.get(self._container, {}).get("env") or ():
             reference = (one.get("valueFrom") or {}).get("secretKeyRef")
             if reference:
                 secret = self._cluster.api.get(f"/api/v1/namespaces/{self._namespace}/secrets/{reference['name']}")

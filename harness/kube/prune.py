@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.kube import going
-from harness.kube.changes import LABELS, Change
+from harness.kube.changes import LABELS, Change, gone
 from harness.kube.client import Api, ApiError
 from harness.kube.discovery import Served, discover
 from harness.kube.kubectl import JsonObject
@@ -49,8 +49,8 @@ def made_from(sources: Iterable[str]) -> str:
 def left_behind(api: Api, selector: str, current: Iterable[JsonObject]) -> dict[str, JsonObject]:
     """What a selector of labels finds that was applied by us and is none of the ``current`` objects, with its path.
 
-    What may hold data is left out. What is being deleted already is left to go. Kinds that may
-    not be listed are left out. Raises ApiError.
+    What may hold data is left out, and so are kinds that may not be listed. What is being deleted already is left to
+    go. Raises ApiError.
     """
     kinds = {(one.group, one.name): one for one in reversed(discover(api).resources) if _may_go(one)}
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
@@ -69,11 +69,8 @@ def left_behind(api: Api, selector: str, current: Iterable[JsonObject]) -> dict[
 
 def prune(api: Api, left: dict[str, JsonObject], *, seconds: float) -> list[Change]:
     """Delete what was left behind, wait until it is gone, and say so. Raises ApiError, WaitTimeout."""
-    for path in left:
-        going.delete(api, path, "Foreground")
-    going.wait_gone(api, left, seconds)
-    metas = [(body["kind"].lower(), body["metadata"]) for body in left.values()]
-    return [Change("pruned", f"{kind}/{meta['name']}", meta.get("namespace", "")) for kind, meta in metas]
+    going.remove(api, left, seconds)
+    return [gone("pruned", body) for body in left.values()]
 
 
 def _may_go(kind: Served) -> bool:

@@ -4,7 +4,7 @@ import pytest
 
 from harness.chaos.undo import Request, Undo, perform, persistently, read, undoing
 from harness.errors import ClusterError, WaitTimeout
-from harness.kube.client import ApiConflict, ApiError
+from harness.kube.client import ApiConflict, ApiError, ApiServerFailed
 
 from .store import Node, Plain, Store, unreachable
 
@@ -93,7 +93,7 @@ def test_an_undo_is_in_the_journal_until_it_is_done() -> None:
     "struck",
     [
         unreachable(),
-        ApiError("PATCH", WEB, 500, "etcdserver: request timed out"),
+        ApiServerFailed("PATCH", WEB, 500, "etcdserver: request timed out"),
         ApiConflict("PATCH", WEB, 409, "the object has been modified"),
     ],
 )

@@ -4,9 +4,9 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from harness.clusters.visits import LEASES
 from harness.kube.client import Api, ApiConflict, ApiNotFound
 from harness.kube.kubectl import JsonObject
+from harness.kube.leftovers import LEASES
 
 
 class Server:

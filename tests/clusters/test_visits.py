@@ -5,8 +5,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from harness.clusters.visits import EXPIRES_SECONDS, LEASES, Visit
+from harness.clusters.visits import EXPIRES_SECONDS, Visit
 from harness.errors import UsageError
+from harness.kube.leftovers import LEASES
 
 from .leases import Server
 

@@ -12,10 +12,9 @@ import pytest
 
 from harness.clusters.provider import Cluster
 from harness.clusters.rights import roles
-from harness.clusters.visits import LEASES
 from harness.kube.client import Api, ApiError
 from harness.kube.discovery import discover
-from harness.kube.leftovers import PLACE
+from harness.kube.leftovers import LEASES, PLACE
 from harness.kube.wait import patient, wait_until
 
 from .pods import SECONDS

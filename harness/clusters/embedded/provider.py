@@ -6,11 +6,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from subprocess import PIPE, CompletedProcess, Popen
 
+from harness.clusters.connected import Connected
 from harness.clusters.embedded import commands, containers, inside, layout, process, template
 from harness.clusters.embedded.assets import Assets
 from harness.clusters.embedded.control import request
@@ -18,7 +18,6 @@ from harness.clusters.embedded.layout import Layout
 from harness.clusters.lease import Lease
 from harness.clusters.provider import Cluster
 from harness.errors import PrerequisiteError
-from harness.kube.client import Api
 from harness.kube.kubectl import Kubectl, child_environment
 from harness.kube.wait import patient
 from harness.paths import ENTERED
@@ -27,29 +26,14 @@ from harness.timeline import Timeline
 MODULES = Path("/proc/modules")
 
 
-class EmbeddedCluster:
+class EmbeddedCluster(Connected):
     """A running embedded cluster: a ``Cluster``, an ``ExternalPeer`` and a ``Node``."""
 
     provider = "embedded"
 
     def __init__(self, where: Layout) -> None:
+        super().__init__()
         self._layout = where
-        self._api: Api | None = None
-        self._making = threading.Lock()
-
-    @property
-    def api(self) -> Api:
-        """The client that all share, made when it is first asked for."""
-        with self._making:
-            if self._api is None:
-                self._api = Api(self.kubeconfig)
-            return self._api
-
-    def close(self) -> None:
-        """Close its connections."""
-        with self._making:
-            if self._api is not None:
-                self._api.close()
 
     @property
     def name(self) -> str:
