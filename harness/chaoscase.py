@@ -6,6 +6,7 @@ from typing import Self
 
 from harness.case import Case
 from harness.chaos import proving
+from harness.chaos.arsenal import Arsenal
 from harness.chaos.faults import FAULTS
 from harness.chaos.invoice_aims import invoice_aims
 from harness.chaos.invoices import Invoices
@@ -14,8 +15,8 @@ from harness.chaos.litmus.fault import EngineFault
 from harness.chaos.litmus.run import EngineFile
 from harness.chaos.plan import Plan
 from harness.chaos.recording import record
-from harness.chaos.runner import Arsenal, run
 from harness.chaos.runner import Run as ChaosRun
+from harness.chaos.runner import run
 from harness.chaos.scene import Scene, workloads_in
 from harness.records import Records
 from harness.run import Run

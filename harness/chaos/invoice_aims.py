@@ -230,6 +230,10 @@ class ClaimExpires:
         return "others have taken them"
 
 
+AIMS: Final = frozenset(one.name for one in (BeforeMarked, BeforeAnswer, MidMigration, ClaimExpires, MidRollout))
+"""The names of all of them, for who reads a plan before there is a case."""
+
+
 def invoice_aims(open_session: Open, sql: Sql) -> Aims:
     """All aims at the case, by name. ``open_session`` opens a session of its own, ``sql`` asks in another."""
     databases = _Databases(open_session, sql)

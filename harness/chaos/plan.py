@@ -1,6 +1,7 @@
 """What is to break when: a plan is data, drawn from a seed or read from a file, and replayed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -9,7 +10,8 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic import ValidationError as Invalid
 
-from harness.errors import UsageError
+from harness.errors import ManifestError, UsageError
+from harness.kube.sources import FieldPath, read_text
 
 VERSION: Final = 1
 DURATION: Final = 60.0
@@ -91,34 +93,62 @@ class Candidate:
         return self.aim, self.kind
 
 
-def read_plan(file: Path, kinds: Mapping[str, object], aims: Mapping[str, object]) -> Plan:
-    """The plan in a file. Raises UsageError that names the file and each wrong place of it.
+def read_plan(file: Path, kinds: Collection[str], aims: Collection[str]) -> Plan:
+    """The plan in a file. Raises UsageError that names the file and each wrong place of it, with its line.
 
-    The keys of ``kinds`` are the known kinds of faults, those of ``aims`` the known aims.
+    ``kinds`` are the known kinds of faults, ``aims`` the known aims.
     """
+    text = _json(file)
     try:
-        plan = Plan.model_validate_json(file.read_bytes())
-    except OSError as error:
-        raise UsageError(f"--chaos-plan: {file} cannot be read: {error}") from error
+        plan = Plan.model_validate_json(text)
     except Invalid as error:
-        wrong = "; ".join(f"{_place(one['loc'])}: {one['msg']}" for one in error.errors())
-        raise UsageError(f"--chaos-plan: {file} is no plan: {wrong}") from None
+        raise _refused(file, text, [(one["loc"], one["msg"]) for one in error.errors()]) from None
+    wrong: list[tuple[FieldPath, str]] = []
     for number, fault in enumerate(plan.faults):
+        place = ("faults", number)
         if fault.kind not in kinds:
-            known = ", ".join(sorted(kinds))
-            raise UsageError(f"--chaos-plan: {file}: faults[{number}]: no fault is named {fault.kind!r}: {known}")
+            wrong.append(((*place, "kind"), f"no fault is named {fault.kind!r}: {_listed(kinds)}"))
         if fault.aim and fault.aim not in aims:
-            known = ", ".join(sorted(aims)) or "there are none"
-            raise UsageError(f"--chaos-plan: {file}: faults[{number}]: no aim is named {fault.aim!r}: {known}")
+            wrong.append(((*place, "aim"), f"no aim is named {fault.aim!r}: {_listed(aims)}"))
         if fault.at >= plan.duration:
-            raise UsageError(
-                f"--chaos-plan: {file}: faults[{number}]: it is at {fault.at:g} s, "
-                f"and the run ends after {plan.duration:g} s"
-            )
+            wrong.append(((*place, "at"), f"it is at {fault.at:g} s, and the run ends after {plan.duration:g} s"))
+    if wrong:
+        raise _refused(file, text, wrong)
     return plan
 
 
-def _place(location: tuple[int | str, ...]) -> str:
+def _json(file: Path) -> str:
+    """The text of a file, which is JSON. Raises UsageError."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        json.loads(text)
+    except OSError as error:
+        raise UsageError(f"--chaos-plan: {file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--chaos-plan: {file} is no plan: it is not UTF-8 text ({error.reason})") from error
+    except json.JSONDecodeError as error:
+        raise UsageError(f"--chaos-plan: {file}:{error.lineno}: is not JSON: {error.msg}") from error
+    except RecursionError as error:
+        raise UsageError(f"--chaos-plan: {file} is no plan: it is nested too deeply to be read") from error
+    return text
+
+
+def _listed(known: Iterable[str]) -> str:
+    return ", ".join(sorted(known)) or "there are none"
+
+
+def _refused(file: Path, text: str, wrong: Sequence[tuple[FieldPath, str]]) -> UsageError:
+    """What is wrong with a plan, each with its line; JSON is YAML, whose reader knows lines."""
+    try:
+        [source] = read_text(text.replace("\t", " "), file)  # which JSON may be indented by, and YAML may not
+    except (ManifestError, ValueError):  # it holds no object, or more than one
+        where = dict.fromkeys((path for path, _ in wrong), str(file))
+    else:
+        where = {path: source.where(path) for path, _ in wrong}
+    return UsageError("\n".join(f"--chaos-plan: {where[path]}: {_place(path)}: {problem}" for path, problem in wrong))
+
+
+def _place(location: FieldPath) -> str:
     text = "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in location).removeprefix(".")
     return text or "the file"
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from harness.chaos.arsenal import Arsenal
 from harness.chaos.faults.node import ENFORCERS
 from harness.chaos.plan import DURATION, Plan, read_plan
-from harness.chaos.runner import Arsenal, Run
+from harness.chaos.runner import Run
 from harness.chaos.scene import Scene
 from harness.chaos.shrink import Shrunk, shrink
 from harness.errors import HarnessError

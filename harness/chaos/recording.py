@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from harness.chaos.availability import PERCENTILES, recoveries, stretches
 from harness.chaos.history import Outcome
-from harness.chaos.runner import Run
+from harness.chaos.runner import Run, replay
 from harness.chaos.strikes import kinds
 from harness.records import Records
 
@@ -47,10 +47,10 @@ def summary(run: Run) -> list[str]:
         f"{asked}, {len(run.hits)} faults hit of {len(run.strikes)}",
         *_table(("operation", *Outcome), _operations(run)),
         *_table(("stretch", "asked", "ok %", *(f"p{p} ms" for p in PERCENTILES)), _stretches(run)),
-        *_table(("fault that hit", "fired s", "healed s", "longest without an ok s"), _faults(run)),
+        *_table(("fault that hit", "planned s", "fired s", "healed s", "longest without an ok s"), _faults(run)),
         *_table(("promise", "looked at", "broken"), _promises(run)),
         *(f"  {one}" for one in [one for one in run.strikes if one.vacuous][:SHOWN]),
-        f"replay: pytest -m chaos --chaos-plan={run.folder / 'plan.json'}",
+        replay(run.folder),
     ]
 
 
@@ -69,12 +69,12 @@ def _faults(run: Run) -> Iterator[Sequence[object]]:
     for one in recoveries(run.operations, run.strikes):
         strike = one.strike
         healed = "never" if strike.healed is None else f"{strike.healed:.1f}"
-        yield (strike.planned.named, f"{strike.fired:.1f}", healed, f"{one.seconds:.2f}")
+        yield (strike.planned.named, f"{strike.planned.at:.1f}", f"{strike.fired:.1f}", healed, f"{one.seconds:.2f}")
 
 
 def _promises(run: Run) -> Iterator[Sequence[object]]:
     for one in run.judgements:
-        yield (one.checker, one.looked_at, len(one.findings))
+        yield (one.checker, one.looked_at, len(one.findings) if one.looked_at or one.findings else "untested")
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
@@ -96,4 +96,4 @@ def told(run: Run) -> str:
         wrong.append(f"… and {len(run.findings) - SHOWN} more in {run.folder / 'findings.txt'}")
     if not run.hits:
         wrong += ["no fault hit: the run proves nothing", *(f"  {one}" for one in run.strikes)]
-    return "\n".join([*wrong, f"replay: pytest -m chaos --chaos-plan={run.folder / 'plan.json'}"])
+    return "\n".join([*wrong, replay(run.folder)])

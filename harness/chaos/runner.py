@@ -6,18 +6,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from harness.chaos.aim import Aims, Reached, index_of
-from harness.chaos.fault import Evidence, FaultError, Faults, Target
+from harness.chaos.aim import Reached, index_of
+from harness.chaos.arsenal import Arsenal
+from harness.chaos.fault import Evidence, FaultError, Target
 from harness.chaos.faults.node import api_answers
 from harness.chaos.faults.rollouts import await_rollout
 from harness.chaos.history import FILE, Json, Operation, Recorder
 from harness.chaos.load import clients
-from harness.chaos.plan import Candidate, Plan, PlannedFault, draw
+from harness.chaos.plan import Plan, PlannedFault
 from harness.chaos.scene import STRUCK, Scene
 from harness.chaos.scene import Workload as Struck
 from harness.chaos.strikes import Strike
@@ -28,15 +29,6 @@ from harness.kube.wait import patient, wait_until
 STRIKES_AT_ONCE: Final = 24
 WHOLE_SECONDS: Final = 120.0
 """How long a fault waits for what another one has struck."""
-
-LATE_SECONDS: Final = 60.0
-"""How much longer clients go on for faults that have not hit: that still wait for what earlier ones have struck."""
-
-SELDOM: Final = frozenset({"node-restart"})
-"""Faults that are not drawn, as nothing but their own end could be seen beside them: a plan names them."""
-
-SOLE: Final = 0.2
-"""How often the only pod of a workload is drawn, beside one of several: all that needs it stands still meanwhile."""
 
 PROGRESS_SECONDS: Final = 5.0
 """How often it is told how far a run is."""
@@ -83,40 +75,14 @@ class Run:
         return next(one for one in self.judgements if one.checker == checker)
 
 
-@dataclass(frozen=True)
-class Arsenal:
-    """What a run can do: faults by kind, and aims by name.
-
-    ``late`` is for how many seconds longer than planned clients go on for a fault that has not hit.
-    """
-
-    faults: Faults
-    aims: Aims = field(default_factory=dict)
-    late: float = LATE_SECONDS
-
-    def candidates(self, scene: Scene) -> list[Candidate]:
-        """Every fault that can be drawn here, on each of its targets, and at each of its aims."""
-        can = {(kind, target) for kind, fault in self.faults.items() for target in fault.targets(scene)}
-        aimed = {(kind, target, aim.name) for aim in self.aims.values() for kind, target in aim.faults(scene)}
-        drawn = [(kind, target, "") for kind, target in can if kind not in SELDOM]
-        drawn += [(kind, target, aim) for kind, target, aim in aimed if (kind, target) in can]
-        alone = {one.name for one in scene.workloads if one.replicas == 1}
-        return [
-            Candidate(kind, target.name, self.faults[kind].seconds, aim, weight=SOLE if target.name in alone else 1.0)
-            for kind, target, aim in drawn
-        ]
-
-    def draw(self, scene: Scene, seed: int, duration: float) -> Plan:
-        """The plan that a seed draws for a scene."""
-        return draw(seed, duration, self.candidates(scene))
-
-
 def run(plan: Plan, scene: Scene, workload: Workload, arsenal: Arsenal, folder: Path, *, say: Say) -> Run:
     """Carry out a plan. Every file is in ``folder``, which must be new; ``say`` is told what happens.
 
-    What a fault comes to is a Strike, and no error: a fault that could not be fired is vacuous. Raises what broke the
-    harness itself: a client, or a cluster that has gone.
+    What a fault comes to is a Strike, and no error: a fault that could not be fired is vacuous. Raises UsageError,
+    before anything is asked or broken, where the plan names what is not here, and what broke the harness itself: a
+    client, or a cluster that has gone.
     """
+    arsenal.check(plan, scene)
     folder.mkdir(parents=True)
     (folder / "plan.json").write_text(plan.text(), encoding="utf-8")
     with Recorder(folder / FILE) as recorder:
@@ -148,6 +114,11 @@ def run(plan: Plan, scene: Scene, workload: Workload, arsenal: Arsenal, folder: 
     return done
 
 
+def replay(folder: Path) -> str:
+    """How the run in a folder is played again, in words."""
+    return f"replay: pytest -m chaos --chaos-plan={folder / 'plan.json'}"
+
+
 class _Nemesis:
     """Fires the faults of a plan when they are due, each in a thread of its own."""
 
@@ -174,10 +145,13 @@ class _Nemesis:
 
     @property
     def moment(self) -> str:
-        """The faults that are under way, in words; empty where there are none."""
+        """The faults that are under way, in words, and how many wait for their target; empty where there are none."""
         with self._lock:
-            now = [f"{one.planned.kind} of {one.planned.target.rpartition('/')[2]}" for one in self._under_way.values()]
-        return f"; now: {', '.join(now)}" if now else ""
+            begun = [one.planned for one in self._under_way.values() if one.began is not None]
+            waiting = len(self._under_way) - len(begun)
+        now = ", ".join(f"{one.kind} of {one.target.rpartition('/')[2]}" for one in begun)
+        said = [*([f"now: {now}"] if now else []), *([f"{waiting} wait for their target"] if waiting else [])]
+        return "".join(f"; {one}" for one in said)
 
     def fire_due(self) -> None:
         while len(self._begun) < len(self._due) and self._due[len(self._begun)].at <= self._scene.now():
@@ -264,9 +238,6 @@ def _has_ready(scene: Scene, workload: Struck, least: int) -> bool:
 @contextmanager
 def _nemesis(scene: Scene, arsenal: Arsenal, plan: Plan, folder: Path, say: Say) -> Iterator[_Nemesis]:
     """While the block runs, faults are fired; after it, those under way are undone and waited for."""
-    for fault in plan.faults:
-        if fault.kind not in arsenal.faults or (fault.aim and fault.aim not in arsenal.aims):
-            raise FaultError(f"there is no such fault: {fault}")
     lock = threading.Lock()
 
     def note(strike: Strike) -> None:
@@ -278,6 +249,12 @@ def _nemesis(scene: Scene, arsenal: Arsenal, plan: Plan, folder: Path, say: Say)
         nemesis = _Nemesis(scene, arsenal, plan, pool=pool, note=note)
         try:
             yield nemesis
+        except KeyboardInterrupt:
+            say(f"interrupted: what is broken is healed before the run ends{nemesis.moment}")
+            scene.stop.set()
+            nemesis.wait()
+            say(f"healed; {replay(folder)}")
+            raise
         finally:
             scene.stop.set()
             nemesis.wait()

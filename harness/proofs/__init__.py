@@ -58,7 +58,8 @@ def own_proofs(settings: Settings) -> dict[str, Proof]:
 def check(settings: Settings) -> None:
     """Read what the user gave, before anything is changed.
 
-    Raises ManifestError with file and line, SettingsError for a table that nothing would be held against, BuildError.
+    Raises ManifestError with file and line, UsageError for a plan of chaos that is none, SettingsError for a table that
+    nothing would be held against, BuildError.
     """
     from harness.access import expectations as rights  # noqa: PLC0415 -- pytest loads this file in every run
     from harness.access import own as roles  # noqa: PLC0415
@@ -83,6 +84,16 @@ def check(settings: Settings) -> None:
         rights.read(settings.access_expectations)
     if settings.chaos_engine is not None:
         read_engines(settings.chaos_engine)
+    if settings.chaos_plan is not None:
+        _check_plan(settings.chaos_plan)
+
+
+def _check_plan(file: Path) -> None:
+    from harness.chaos.faults import FAULTS  # noqa: PLC0415 -- as above
+    from harness.chaos.invoice_aims import AIMS  # noqa: PLC0415
+    from harness.chaos.plan import read_plan  # noqa: PLC0415
+
+    read_plan(file, FAULTS, AIMS)
 
 
 def places(settings: Settings, manifests: "Sequence[Manifest]") -> frozenset[str]:

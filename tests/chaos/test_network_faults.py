@@ -2,17 +2,22 @@
 
 import copy
 import threading
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 
-from harness.chaos.fault import Target
+from harness.chaos.fault import FaultError, Target
 from harness.chaos.faults import network
-from harness.chaos.faults.network import Partition
+from harness.chaos.faults.network import Flip, Partition
 from harness.chaos.scene import Scene, Workload
 from harness.kube.client import Api
+from harness.kube.exec import ExecRefused
 from harness.kube.kubectl import JsonObject
 from harness.kube.wait import wait_until
+from harness.prober.client import Target as Address
 
 from .store import Plain
 from .test_undo import Remembered
@@ -38,6 +43,10 @@ class Shop:
         return [{"spec": {"clusterIP": "10.0.0.10", "containers": []}, "metadata": {}, "status": {}}][
             : "services" in path
         ]
+
+    def find(self, path: str) -> JsonObject | None:
+        """Of two pods, one is there."""
+        return pod("web-1") if path.endswith("/web-1") else None
 
     def patch(self, _path: str, body: Any, _content_type: str = "") -> JsonObject:  # noqa: ANN401 -- JSON
         self.policy["spec"] |= {key: value for key, value in body["spec"].items() if value is not None}
@@ -110,6 +119,61 @@ def test_a_policy_that_two_workloads_share_is_given_back_as_it_was(shop: Shop, s
 
     assert not thread.is_alive()
     assert shop.policy == SHARED
+
+
+def pod(name: str) -> JsonObject:
+    return {"metadata": {"namespace": "shop", "name": name, "uid": f"uid-{name}"}}
+
+
+def flip_with(
+    monkeypatch: pytest.MonkeyPatch, scene: Scene, *answers: object, name: str = "web-1"
+) -> Callable[[], object]:
+    """Adds a pod to a flip, of which ``answers`` come one after the other where it is to be probed from."""
+    given = iter(answers)
+
+    def opened(*_: object, **__: object) -> object:
+        answer = next(given)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(network, "open_prober", opened)
+
+    def add() -> object:
+        with ExitStack() as closing:
+            Flip(scene, closing).add(pod(name), [Address("10.0.0.1", 80)])
+        return next(given, None)
+
+    return add
+
+
+def refused(status: int) -> ExecRefused:
+    return ExecRefused("pod shop/web-1", status, "error dialing backend: connection refused")
+
+
+def test_a_kubelet_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch, scene: Scene) -> None:
+    prober = Mock()
+
+    add = flip_with(monkeypatch, scene, refused(500), refused(502), refused(404), prober)
+
+    assert add() is None, "it asked until it had one"
+
+
+def test_a_pod_that_is_gone_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, scene: Scene) -> None:
+    with pytest.raises(ExecRefused, match="404"):
+        flip_with(monkeypatch, scene, refused(404), name="web-2")()
+
+
+def test_who_may_not_probe_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, scene: Scene) -> None:
+    with pytest.raises(ExecRefused, match="403"):
+        flip_with(monkeypatch, scene, refused(403))()
+
+
+def test_no_kubelet_is_waited_for_when_the_run_is_over(monkeypatch: pytest.MonkeyPatch, scene: Scene) -> None:
+    scene.stop.set()
+
+    with pytest.raises(FaultError, match="the run was over"):
+        flip_with(monkeypatch, scene)()
 
 
 def test_others_do_not_undo_it_while_it_waits_to_be_seen_and_lasts(scene: Scene) -> None:

@@ -10,8 +10,8 @@ from harness.chaos.faults import FAULTS
 from harness.chaos.plan import QUIET, Candidate, Plan, PlannedFault, draw, read_plan
 from harness.errors import UsageError
 
-KINDS = {"pod-kill": None, "freeze": None, "evict": None}
-AIMS = {"mid-rollout": None}
+KINDS = {"pod-kill", "freeze", "evict"}
+AIMS = {"mid-rollout"}
 CANDIDATES = [
     Candidate("pod-kill", "shop/Deployment/web"),
     Candidate("pod-kill", "shop/StatefulSet/db"),
@@ -30,7 +30,7 @@ def test_a_minute_has_twenty_faults_of_all_kinds_with_quiet_at_both_ends() -> No
     plan = draw(1, 60, CANDIDATES)
 
     assert len(plan.faults) >= 20
-    assert {fault.kind for fault in plan.faults} == set(KINDS)
+    assert {fault.kind for fault in plan.faults} == KINDS
     assert {fault.aim for fault in plan.faults} == {"", *AIMS}
     assert all(QUIET <= fault.at <= 60 - QUIET for fault in plan.faults)
     assert [fault.at for fault in plan.faults] == sorted(fault.at for fault in plan.faults)
@@ -75,12 +75,15 @@ def written(tmp_path: Path, **changes: Any) -> Path:  # noqa: ANN401 -- JSON
         ({"colour": "red"}, "colour: "),
         ({"duration": -1}, "duration: "),
         ({"faults": [{"kind": "freeze", "target": "x", "at": -1}]}, r"faults\[0\].at: "),
-        ({"faults": [{"kind": "flood", "target": "x", "at": 1}]}, r"faults\[0\]: no fault is named 'flood': evict"),
+        (
+            {"faults": [{"kind": "flood", "target": "x", "at": 1}]},
+            r"faults\[0\].kind: no fault is named 'flood': evict",
+        ),
         (
             {"faults": [{"kind": "freeze", "target": "x", "at": 1, "aim": "heart"}]},
             "no aim is named 'heart': mid-rollout",
         ),
-        ({"faults": [{"kind": "freeze", "target": "x", "at": 99}]}, r"faults\[0\]: it is at 99 s, and the run ends"),
+        ({"faults": [{"kind": "freeze", "target": "x", "at": 99}]}, r"faults\[0\].at: it is at 99 s, and the run ends"),
         ({"load": {"clients": 0}}, "load.clients: "),
     ],
 )
@@ -89,12 +92,56 @@ def test_what_is_wrong_with_a_plan_is_named(tmp_path: Path, changes: dict[str, A
         read_plan(written(tmp_path, **changes), KINDS, AIMS)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "42"])
-def test_a_file_that_is_no_plan_is_named(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (b"", r"plan.json:1: is not JSON: Expecting value"),
+        (b'{\n "seed": 1,\n}', r"plan.json:[23]: is not JSON: "),  # the line of the comma, or of the brace
+        (b'{"seed": 1}\n{"seed": 2}', r"plan.json:2: is not JSON: Extra data"),
+        (b"[]", r"plan.json: the file: "),
+        (b"42", r"plan.json: the file: "),
+        (b"\xff", r"plan.json is no plan: it is not UTF-8 text"),
+        (b"[" * 100_000, r"plan.json is no plan: it is nested too deeply"),
+    ],
+)
+def test_a_file_that_is_no_plan_is_named(tmp_path: Path, text: bytes, problem: str) -> None:
     file = tmp_path / "plan.json"
-    file.write_text(text)
+    file.write_bytes(text)
 
-    with pytest.raises(UsageError, match=r"plan.json is no plan: the file: "):
+    with pytest.raises(UsageError, match=problem):
+        read_plan(file, KINDS, AIMS)
+
+
+def test_everything_that_is_wrong_with_a_plan_is_told_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    file.write_text(
+        """{
+\t"seed": 1,
+\t"faults": [
+\t\t{"kind": "flood", "target": "x", "at": 1},
+\t\t{"kind": "freeze", "target": "x",
+\t\t "at": 99,
+\t\t "aim": "heart"}
+\t]
+}
+"""
+    )
+
+    with pytest.raises(UsageError) as raised:
+        read_plan(file, KINDS, AIMS)
+
+    assert [line.removeprefix(f"--chaos-plan: {file}:") for line in str(raised.value).splitlines()] == [
+        "4: faults[0].kind: no fault is named 'flood': evict, freeze, pod-kill",
+        "7: faults[1].aim: no aim is named 'heart': mid-rollout",
+        "6: faults[1].at: it is at 99 s, and the run ends after 60 s",
+    ]
+
+
+def test_a_missing_field_is_told_at_the_fault_that_lacks_it(tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    file.write_text('{"seed": 1, "faults": [\n{"kind": "freeze",\n "at": 1}]}')
+
+    with pytest.raises(UsageError, match=r"plan.json:2: faults\[0\].target: Field required"):
         read_plan(file, KINDS, AIMS)
 
 
@@ -129,7 +176,7 @@ def test_the_plan_of_ci_can_be_carried_out_and_hurts_nothing_but_the_case() -> N
     """Other tests use the cluster at the same time, and no figure of time is judged."""
     file = Path(__file__).parents[2] / "scenarios" / "chaos" / "ci.json"
 
-    plan = read_plan(file, FAULTS, dict.fromkeys(("before-marked", "before-answer")))
+    plan = read_plan(file, FAULTS, ("before-marked", "before-answer"))
 
     assert plan.duration == 20
     assert len({fault.kind for fault in plan.faults}) >= 6

@@ -1,5 +1,6 @@
 """What a run of chaos says at its end: tables for people, and what is wrong for a failing test."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from harness.chaos.history import Call, Operation, Outcome, Recorder, Result
@@ -9,7 +10,7 @@ from harness.chaos.runner import Run
 from harness.chaos.strikes import Strike
 from harness.chaos.workload import Finding, Judgement
 
-KILL = PlannedFault(kind="pod-kill", target="invoice/Deployment/invoice-app", at=3, aim="before-marked")
+KILL = PlannedFault(kind="pod-kill", target="invoice/Deployment/app", at=2.5, aim="before-marked")
 GONE = PlannedFault(kind="evict", target="payments/StatefulSet/payments-db", at=4)
 STRUCK = Strike(KILL, 3.0, hit=3.5, healed=5.0, struck="pod web-1", said="another UID", vacuous=False)
 VACUOUS = Strike(GONE, 4.0, error="the run was over")
@@ -40,13 +41,19 @@ def test_the_end_is_told_in_tables() -> None:
         "  before       1  100.00      10      10      10",
         "  during       2   50.00     500     500     500",
         "  after        1    0.00",
-        "  fault that hit                                            fired s  healed s  longest without an ok s",
-        "  pod-kill before-marked of invoice/Deployment/invoice-app      3.0       5.0                     1.50",
+        "  fault that hit                                    planned s  fired s  healed s  longest without an ok s",
+        "  pod-kill before-marked of invoice/Deployment/app        2.5      3.0       5.0                     1.50",
         "  promise                     looked at  broken",
         "  every invoice is paid once          7       0",
         "  evict of payments/StatefulSet/payments-db [0] at 4.00 s: nothing struck: the run was over",
         "replay: pytest -m chaos --chaos-plan=run/plan.json",
     ]
+
+
+def test_a_promise_of_which_nothing_was_looked_at_is_no_promise_kept() -> None:
+    nothing = replace(run(STRUCK), judgements=[Judgement("a frozen pod holds up no payment", 0)])
+
+    assert "  a frozen pod holds up no payment          0  untested" in summary(nothing)
 
 
 def test_a_run_that_hit_nothing_has_no_table_of_faults() -> None:

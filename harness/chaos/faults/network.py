@@ -7,11 +7,12 @@ from typing import Final
 
 from harness.chaos.fault import Evidence, FaultError, Target
 from harness.chaos.faults import narrowing
-from harness.chaos.faults.pods import OnWorkloads
+from harness.chaos.faults.pods import OnWorkloads, is_there
 from harness.chaos.scene import Scene, Workload
 from harness.chaos.undo import Request, Undo
 from harness.clusters.provider import Node
 from harness.errors import ProbeError
+from harness.kube.exec import ExecRefused
 from harness.kube.kubectl import JsonObject
 from harness.kube.protocol import Protocol
 from harness.kube.wait import wait_until
@@ -22,7 +23,14 @@ from harness.prober.opening import NoMeans, open_prober
 DENIED_SECONDS: Final = 60.0
 """How long an enforcer may take to take in a changed policy, on a busy machine."""
 
+BACK_SECONDS: Final = 60.0
+"""How long a kubelet that was killed may take to be back."""
+
 _CONNECT_SECONDS: Final = 0.5
+_NOT_FOUND: Final = 404
+_SERVER_FAILED: Final = 500
+"""The least HTTP status that says that it was not the question that was wrong."""
+
 _DNS: Final = "/api/v1/namespaces/kube-system/services"
 
 
@@ -53,14 +61,32 @@ class Flip:
         """Have ``source``, a pod, connect to these. One that cannot be probed from is left out."""
         if not addresses:
             return
+        meta = source["metadata"]
         try:
-            prober = open_prober(
-                self._scene.api, source, self._scene.prober_image, allow_ephemeral=self._scene.allow_ephemeral
+            prober = wait_until(
+                f"the kubelet to let pod {meta['namespace']}/{meta['name']} be probed from",
+                lambda: self._open(source),
+                seconds=BACK_SECONDS,
             )
         except NoMeans:
             return
         self._closing.callback(prober.close)
         self._asked[prober] = list(addresses)
+
+    def _open(self, source: JsonObject) -> Prober | None:
+        """A prober; None while the API server does not reach the kubelet, which another fault may have killed.
+
+        One that has just started does not know its pods yet, and says of each that it does not exist.
+        """
+        scene = self._scene
+        if scene.stop.is_set():
+            raise FaultError("the run was over before it could be fired")
+        try:
+            return open_prober(scene.api, source, scene.prober_image, allow_ephemeral=scene.allow_ephemeral)
+        except ExecRefused as error:
+            if error.status < _SERVER_FAILED and not (error.status == _NOT_FOUND and is_there(scene.api, source)):
+                raise
+            return None
 
     def begin(self) -> int:
         """Keep those that connect now; how many. Raises FaultError where there are none."""
@@ -72,7 +98,9 @@ class Flip:
         }
         number = sum(map(len, self._asked.values()))
         if not number:
-            raise FaultError("nothing connects that could be seen to be denied: see --allow-ephemeral")
+            broken = next((f": {one}" for one in found.values() if isinstance(one, ProbeError)), "")
+            means = "" if found else ": no pod can be probed from, see --allow-ephemeral"
+            raise FaultError(f"nothing connects that could be seen to be denied{broken or means}")
         return number
 
     def denied(self) -> bool:
@@ -94,7 +122,8 @@ def _narrowed(
 ) -> Iterator[Evidence]:
     """Patch the policies, cut what stands, wait until the flip is seen; afterwards all is as it was."""
     connected = flip.begin()
-    evidence = Evidence(f"{undo.fault}: {', '.join(path.rpartition('/')[2] for path in patches)}")
+    policies = (*patches, *map(narrowing.path_of, made))
+    evidence = Evidence(f"{undo.fault}: {', '.join(path.rpartition('/')[2] for path in policies)}")
     with scene.undoing(undo, DENIED_SECONDS + seconds):
         for policy in made:
             scene.api.post(narrowing.path_of(policy).rpartition("/")[0], policy)

@@ -56,13 +56,15 @@ def chosen_container(scene: Scene, target: Target, index: int) -> tuple[JsonObje
 
 def await_gone(api: Api, pod: JsonObject, seconds: float = GONE_SECONDS) -> None:
     """Wait until a pod of this UID is not there any more. Raises WaitTimeout."""
-    uid = pod["metadata"]["uid"]
+    wait_until(
+        f"{shown(pod)} to be gone", lambda: not is_there(api, pod), seconds=seconds, interval=0.1, tolerate=STRUCK
+    )
 
-    def gone() -> bool:
-        there = api.find(pod_path(pod))
-        return there is None or there["metadata"]["uid"] != uid
 
-    wait_until(f"{shown(pod)} to be gone", gone, seconds=seconds, interval=0.1, tolerate=STRUCK)
+def is_there(api: Api, pod: JsonObject) -> bool:
+    """Whether there is a pod of this name and UID."""
+    there = api.find(pod_path(pod))
+    return there is not None and bool(there["metadata"]["uid"] == pod["metadata"]["uid"])
 
 
 def restarts(pod: JsonObject) -> dict[str, int]:

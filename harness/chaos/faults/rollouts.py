@@ -42,8 +42,20 @@ def await_rollout(scene: Scene, workload: Workload) -> JsonObject:
         seconds=ROLLOUT_SECONDS,
         interval=0.1,
         tolerate=STRUCK,
-        describe=lambda: str(last.get("status")),
+        describe=lambda: _progress(last),
     )
+
+
+def _progress(body: JsonObject) -> str:
+    """How far a rollout is, in words; empty where nothing was seen of it."""
+    status = body.get("status", {})
+    if not status:
+        return ""
+    pods, new, available = (status.get(key, 0) for key in ("replicas", "updatedReplicas", "availableReplicas"))
+    wanted = body["spec"].get("replicas", 1)
+    seen = status.get("observedGeneration", 0) >= body["metadata"]["generation"]
+    told = f"{pods} pods of {wanted}, {new} of the current version, {available} available"
+    return told if seen else f"{told}; its controller has not seen the last change"
 
 
 def rolled_out(body: JsonObject) -> bool:

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from harness.chaos.arsenal import Arsenal
 from harness.chaos.fault import Evidence, Target
 from harness.chaos.litmus.outcome import EngineOutcome
 from harness.chaos.litmus.run import EngineFile
 from harness.chaos.plan import QUIET, Plan, PlannedFault
 from harness.chaos.proving import SEED
-from harness.chaos.runner import Arsenal
 from harness.chaos.scene import Scene
 
 KIND: Final = "litmus"
