@@ -9,6 +9,7 @@ from harness.errors import ManifestError
 from harness.kube.client import Api
 from harness.kube.conditions import met
 from harness.kube.discovery import discover
+from harness.kube.fields import Field, of_manifest
 from harness.kube.kubectl import JsonObject
 from harness.kube.manifests import Manifest
 from harness.kube.wait import wait_until
@@ -51,7 +52,7 @@ def is_definition(body: JsonObject) -> bool:
 
 
 def brought(manifests: Iterable[Manifest]) -> Definitions:
-    """What the CustomResourceDefinitions among the manifests bring."""
+    """What the CustomResourceDefinitions among the manifests bring. Raises ManifestError for one that says null."""
     found = [_definition(one) for one in manifests if is_definition(one.object)]
     return {(one.group, one.kind): one for one in found}
 
@@ -103,15 +104,23 @@ def wait_served(api: Api, definitions: Definitions, *, seconds: float) -> None:
 
 
 def _definition(manifest: Manifest) -> Definition:
-    spec = manifest.object["spec"]
+    spec = _given(of_manifest(manifest)["spec"])
+    names = _given(spec["names"]).value
     return Definition(
         manifest,
-        spec["group"],
-        spec["names"]["kind"],
-        spec["names"]["plural"],
-        spec["scope"] == "Namespaced",
-        {one["name"]: one["served"] for one in spec["versions"]},
+        spec.value["group"],
+        names["kind"],
+        names["plural"],
+        spec.value["scope"] == "Namespaced",
+        {one.value["name"]: one.value["served"] for one in map(_given, spec["versions"])},
     )
+
+
+def _given(field: Field) -> Field:
+    """A field that is not null, which the published schemas allow nearly everywhere, and the API server does not."""
+    if field.value is None:
+        raise field.wrong("is null, and must say something")
+    return field
 
 
 def _group(body: JsonObject) -> str:

@@ -146,27 +146,42 @@ def _files(folder: Path) -> Iterator[Path]:
                 yield file
 
 
-def _kustomized(kustomization: Path) -> list[Source]:
+def _kustomized(kustomization: Path, above: tuple[Path, ...] = ()) -> list[Source]:
     """The objects of the files that a kustomization names, before it changes them. Raises ManifestError.
 
-    kustomize's own message for a missing or broken file names no line; so they are read first.
+    kustomize's own message for a missing or broken file names no line; so they are read first. ``above`` are those
+    that lead to this one.
     """
     found: list[Source] = []
+    chain = (*above, kustomization.resolve())
     for document in read_file(kustomization):
         for kind in _LISTS_OF_FILES:
-            for index, entry in enumerate(document.object.get(kind) or ()):
-                found += _entry(document, (kind, index), str(entry))
+            entries = document.object.get(kind) or []
+            if not isinstance(entries, list):
+                problem = f"{kind} must be a list, not {entries!r}: write each file or folder behind a `- `"
+                raise ManifestError(document.where((kind,)), "", problem)
+            for index, entry in enumerate(entries):
+                try:
+                    found += _entry(document, (kind, index), entry, chain)
+                except OSError as error:
+                    problem = f"names {entry}, which cannot be read: {error.strerror}"
+                    raise ManifestError(document.where((kind, index)), "", problem) from error
     return found
 
 
-def _entry(document: Source, path: FieldPath, entry: str) -> list[Source]:
+def _entry(document: Source, path: FieldPath, entry: object, chain: tuple[Path, ...]) -> list[Source]:
     """What one entry of a kustomization's ``resources`` names."""
+    if not isinstance(entry, str) or not entry:
+        raise ManifestError(document.where(path), "", f"must name a file or folder, and is {entry!r}")
     target = document.file.parent / entry
     if target.is_file():
         return read_file(target)
     nested = kustomization_of(target)
     if nested:
-        return _kustomized(nested)
+        if nested.resolve() in chain:
+            problem = f"names {entry}, which leads back to {nested.resolve()}: a kustomization cannot hold itself"
+            raise ManifestError(document.where(path), "", problem)
+        return _kustomized(nested, chain)
     if target.is_dir():
         problem = f"names the folder {entry}, which holds no kustomization"
     elif "://" in entry or "?ref=" in entry or entry.startswith(("github.com/", "git@")):
@@ -198,6 +213,8 @@ def _rendered(
         try:
             text = render(overlay)
         except CommandError as error:
+            if not is_kustomization:
+                _checked(sources, None)  # says it of the user's file, where kustomize speaks of our copy
             told = error.output.replace(f"{overlay}/", "").strip()
             raise ManifestError(str(kustomization_of(folder) or folder), "", f"cannot be rendered: {told}") from error
         bodies = [source.object for source in _settled(read_text(text, folder))]

@@ -174,3 +174,29 @@ def test_a_definition_that_does_not_come_into_force_is_told_with_its_conditions(
         apply(reached, [folder], {}, {}, seconds=0.2)
 
     assert world.lists == [["CustomResourceDefinition"]]
+
+
+@pytest.mark.parametrize(
+    ("written", "line", "field"),
+    [
+        (CRD[CRD.index("\n  group:") :], 4, "spec"),
+        ("{plural: widgets, singular: widget, kind: Widget, listKind: WidgetList}", 7, "spec.names"),
+        (
+            "{name: v0, served: false, storage: false, schema: {openAPIV3Schema: {type: object}}}",
+            10,
+            "spec.versions[1]",
+        ),
+    ],
+)
+def test_a_definition_that_says_null_is_refused_with_its_place(
+    reached: Reached, tmp_path: Path, written: str, line: int, field: str
+) -> None:
+    folder = tmp_path / "null"
+    folder.mkdir()
+    (folder / "crd.yaml").write_text(CRD.replace(written, ""))
+
+    with pytest.raises(ManifestError) as raised:
+        apply(reached, [folder], {}, {}, seconds=60)
+
+    assert raised.value.where == f"{folder}/crd.yaml:{line}"
+    assert raised.value.problem == f"{field}: is null, and must say something"

@@ -228,3 +228,53 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pyte
 
     with pytest.raises(ManifestError, match=r"/closed: cannot be read: Permission denied"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("resources", "line", "problem"),
+    [
+        ("resources: a.yaml", 1, "resources must be a list, not 'a.yaml'"),
+        ("components: 5", 1, "components must be a list, not 5"),
+        ("resources:\n  - a.yaml\n  - 2024", 3, "must name a file or folder, and is 2024"),
+        ("resources:\n  -", 2, "must name a file or folder, and is None"),
+        ("resources:\n  - ../shop", 2, "names ../shop, which leads back to "),
+        ("resources:\n  - below", 1, "names .., which leads back to "),
+        (f"resources:\n  - {'a' * 300}", 2, "which cannot be read: File name too long"),
+    ],
+)
+def test_an_entry_of_a_kustomization_that_cannot_be_is_refused_with_its_line(
+    tmp_path: Path, resources: str, line: int, problem: str
+) -> None:
+    folder = write(tmp_path / "shop", kustomization__yaml=resources, a__yaml=SERVICE)
+    write(folder / "below", kustomization__yaml="resources: [..]")
+
+    with pytest.raises(ManifestError) as raised:
+        load(folder)
+
+    assert raised.value.where.endswith(f"kustomization.yaml:{line}")
+    assert problem in raised.value.problem
+
+
+def test_two_overlays_may_share_a_base(tmp_path: Path) -> None:
+    write(tmp_path / "base", kustomization__yaml="resources: [a.yaml]", a__yaml=SERVICE)
+    for name in ("one", "two"):
+        write(tmp_path / name, kustomization__yaml=f"resources: [../base]\nnameSuffix: -{name}")
+    folder = write(tmp_path / "both", kustomization__yaml="resources: [../one, ../two]")
+
+    def render(_: Path) -> str:
+        return "---\n".join(SERVICE.replace("name: shop", f"name: shop-{name}") for name in ("one", "two"))
+
+    assert [one.subject for one in load(folder, render)] == ["Service/shop-one", "Service/shop-two"]
+
+
+def test_what_cannot_be_rendered_is_told_of_the_user_s_own_file(tmp_path: Path) -> None:
+    def render(_: Path) -> str:
+        raise CommandError(["kubectl", "kustomize"], 1, "must build at directory: '0.yaml': file is not directory")
+
+    write(tmp_path, a__yaml=SERVICE, b__yaml=SERVICE.replace("name: shop", "name: [shop]"))
+
+    with pytest.raises(ManifestError) as raised:
+        load(tmp_path, render, labels={"a": "b"})
+
+    assert raised.value.where == f"{tmp_path}/b.yaml:4"
+    assert "is not text" in raised.value.problem
