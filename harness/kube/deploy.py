@@ -17,7 +17,7 @@ from harness.kube.manifests import Manifest, kustomize, load
 from harness.kube.reachable import Reachable
 from harness.kube.rollout import OnHint, unheeded, wait_for_rollouts
 from harness.kube.schemas import misplaced
-from harness.kube.workload import KINDS, Workload
+from harness.kube.workload import Workload, is_workload
 
 T = TypeVar("T")
 
@@ -115,7 +115,7 @@ def apply(
         selector = f"{OWNER}={labels.get(OWNER, _ITSELF)},{prune.made_from(sources)}"
         left = prune.left_behind(cluster.api, selector, after)
         changes += prune.prune(cluster.api, left, seconds=seconds)
-    rolled = [one for one in objects if one["kind"] in KINDS]
+    rolled = [one for one in objects if is_workload(one)]
     homes = [one["metadata"].get("namespace") or cluster.api.namespace for one in rolled]
     places = zip(rolled, homes, strict=True)
     return Applied(changes, [Workload(one["kind"], home, one["metadata"]["name"]) for one, home in places])

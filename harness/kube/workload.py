@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from harness.errors import UsageError
+from harness.kube.kubectl import JsonObject
 
 _PATHS: Final[Mapping[str, str]] = {
     "Deployment": "/apis/apps/v1/namespaces/{namespace}/deployments/{name}",
@@ -23,17 +24,27 @@ has a ready endpoint.
 """
 
 
+def _group(path: str) -> str:
+    return path.split("/")[2] if path.startswith("/apis/") else ""
+
+
 def _spellings() -> Iterator[tuple[str, str]]:
     """Each name by which kubectl knows a kind, and the kind: ``deploy``, ``deployments.apps``, ``sts.v1.apps``."""
     for kind, path in _PATHS.items():
         *_, version, _, _, plural, _ = path.split("/")
-        group = path.split("/")[2] if path.startswith("/apis/") else ""
+        group = _group(path)
         ends = ("", f".{group}", f".{version}.{group}") if group else ("",)
         for name in filter(None, (kind.lower(), plural, _SHORT.get(kind))):
             yield from ((f"{name}{end}", kind) for end in ends)
 
 
 _KIND_OF: Final = dict(_spellings())
+
+
+def is_workload(body: JsonObject) -> bool:
+    """Whether an object can be waited for: of one of KINDS, and not of a custom kind that has the same name."""
+    kind = body["kind"]
+    return kind in KINDS and body["apiVersion"].rpartition("/")[0] == _group(_PATHS[kind])
 
 
 @dataclass(frozen=True)

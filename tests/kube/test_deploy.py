@@ -255,3 +255,26 @@ def test_a_pod_that_will_not_end_is_named(fake: FakeApi, reached: Reached, folde
 
     with pytest.raises(WaitTimeout, match=r"the pods and claims of shop to be gone; last seen: pods shop-1"):
         destroy(reached, [folder], seconds=0.2)
+
+
+@pytest.mark.parametrize(
+    ("one", "waited"),
+    [
+        ("batch/v1 Job", ["job/x"]),
+        ("batch.volcano.sh/v1alpha1 Job", []),
+        ("apps.kruise.io/v1beta1 StatefulSet", []),
+    ],
+)
+def test_a_custom_kind_with_a_workload_s_name_is_not_waited_for(
+    fake: FakeApi, reached: Reached, folder: Path, one: str, waited: list[str]
+) -> None:
+    version, kind = one.split(" ")
+    plural = f"{kind.lower()}s"
+    spec = "spec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: a}]}}}\n"
+    (folder / "shop.yaml").write_text(f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: x}}\n{spec}")
+    fake.answers[f"/apis/{version}"] = {"resources": [{"name": plural, "kind": kind, "namespaced": True}]}
+    fake.answers[f"/apis/{version}/namespaces/default/{plural}/x"] = body(kind)
+
+    done = apply(reached, [folder], {}, {}, seconds=60)
+
+    assert list(map(str, done.workloads)) == waited
