@@ -7,9 +7,13 @@ The API server refuses the pod to its controller, so there is no pod to look at:
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
-from harness.kube.diagnosis import Diagnosis, Snapshot, events_of, workload_of
+from harness.kube.diagnosis import Diagnosis, Snapshot, event_time, events_of, workload_of
 from harness.kube.kubectl import JsonObject
+
+_SECONDS: Final = len("2026-12-01T00:00:00")
+"""As much of a time as every writer of one writes."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +90,23 @@ def creation_diagnoses(snapshot: Snapshot, owner: JsonObject) -> Iterator[Diagno
     yield Diagnosis(workload, "", name, cause, "fix what the API server names", rule="not created")
 
 
+def _changed(owner: JsonObject) -> str:
+    """When somebody changed an object last, to the second, but for its status; empty where it does not say."""
+    written = [one for one in owner["metadata"].get("managedFields") or () if not one.get("subresource")]
+    return max((str(one.get("time", ""))[:_SECONDS] for one in written), default="")
+
+
 def _refused(snapshot: Snapshot, owner: JsonObject) -> str:
-    """What the API server said. A condition is of now; an event may be of before, but a StatefulSet has no other."""
+    """What the API server said. A condition is of now; a StatefulSet only has events, some from before its change."""
     for condition in owner.get("status", {}).get("conditions", ()):
         if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
             return str(condition.get("message", ""))
-    failures = [event for event in events_of(snapshot, owner) if event.get("reason") == "FailedCreate"]
+    changed = _changed(owner)
+    failures = [
+        event
+        for event in events_of(snapshot, owner)
+        if event.get("reason") == "FailedCreate" and event_time(event)[:_SECONDS] >= changed
+    ]
     if owner.get("kind") == "ReplicaSet" or not failures:
         return ""
     return str(failures[-1].get("message", ""))

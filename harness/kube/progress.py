@@ -6,6 +6,7 @@ one more: a workload that an autoscaler keeps is not there before it has the aut
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 from harness.kube.conditions import is_ready, met
 from harness.kube.diagnosis import Snapshot, owner_of, workload_of
@@ -13,6 +14,9 @@ from harness.kube.ingress import ingress_diagnoses
 from harness.kube.kubectl import JsonObject
 
 _REVISION = "deployment.kubernetes.io/revision"
+
+UNSEEN: Final = "its controller has not seen the change yet"
+"""What a workload lacks whose pods, as far as there are any, are still those from before the change."""
 
 
 def missing(body: JsonObject, autoscalers: Sequence[JsonObject] = ()) -> str:
@@ -23,7 +27,7 @@ def missing(body: JsonObject, autoscalers: Sequence[JsonObject] = ()) -> str:
     status = body.get("status", {})
     unseen = status.get("observedGeneration", 0) < body["metadata"].get("generation", 0)
     if unseen and body["kind"] not in ("Job", "Pod"):  # whose status does not say
-        return "its controller has not seen the change yet"
+        return UNSEEN
     return _MISSING[body["kind"]](body, autoscalers)
 
 

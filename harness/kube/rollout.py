@@ -15,7 +15,7 @@ from harness.kube.diagnose import diagnose
 from harness.kube.diagnosis import Diagnosis, Snapshot, workload_of
 from harness.kube.held_up import held_up_diagnoses
 from harness.kube.kubectl import JsonObject
-from harness.kube.progress import is_current, missing, of_current_version, unserved, unsettled
+from harness.kube.progress import UNSEEN, is_current, missing, of_current_version, unserved, unsettled
 from harness.kube.reachable import Reachable
 from harness.kube.snapshot import pods_and_owners, take, with_logs
 from harness.kube.wait import LongWait, patient
@@ -168,8 +168,12 @@ class _Watch:
         return list(dict.fromkeys(workload.namespace for workload in self.pending))
 
     def _diagnoses(self, namespace: str, *, logs: bool) -> list[Diagnosis]:
-        """What is wrong with the pending workloads of a namespace."""
-        wanted = {str(workload) for workload in self.pending if workload.namespace == namespace}
+        """What is wrong with the pending workloads of a namespace.
+
+        Of one whose controller has not seen the change yet, what is there is of the version before.
+        """
+        seen = [workload for workload in self.pending if self.lacks.get(workload) != UNSEEN]
+        wanted = {str(workload) for workload in seen if workload.namespace == namespace}
         everything = take(self.api, namespace)
         snapshot = only(everything, wanted)
         held_up = [one for one in held_up_diagnoses(everything) if one.workload in wanted]

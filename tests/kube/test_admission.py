@@ -76,6 +76,29 @@ def test_an_old_event_says_nothing_about_a_replica_set_whose_condition_is_gone()
     assert diagnose(Snapshot(owners=[replica_set("")], events=[old])) == []
 
 
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        ({"lastTimestamp": "2026-11-24T11:59:59Z"}, False),
+        ({"lastTimestamp": "2026-11-24T12:00:00Z"}, True),
+        ({"lastTimestamp": None, "eventTime": "2026-11-24T12:00:00.250000Z"}, True),
+    ],
+)
+def test_an_event_from_before_a_stateful_set_was_changed_says_nothing_about_it(
+    seen: JsonObject,
+    told: bool,  # noqa: FBT001
+) -> None:
+    fields = [
+        {"manager": "harness", "operation": "Apply", "time": "2026-11-24T12:00:00Z"},
+        {"manager": "kube-controller-manager", "subresource": "status", "time": "2026-11-24T13:00:00Z"},
+    ]
+    meta = {"name": "db", "namespace": NAMESPACE, "managedFields": fields}
+    stateful = {"kind": "StatefulSet", "metadata": meta, "spec": {"replicas": 1}}
+    said = event("FailedCreate", f"create Pod db-0 failed: {SECURITY}", kind="StatefulSet", name="db", **seen)
+
+    assert bool(diagnose(Snapshot(owners=[stateful], events=[said]))) is told
+
+
 def test_a_stateful_set_has_only_events_to_tell() -> None:
     stateful = {"kind": "StatefulSet", "metadata": {"name": "db", "namespace": NAMESPACE}, "spec": {"replicas": 1}}
     said = event(

@@ -22,7 +22,7 @@ def deployment(**status: int) -> JsonObject:
         "kind": "Deployment",
         "metadata": {"name": "shop", "generation": 1},
         "spec": {"replicas": 1},
-        "status": status,
+        "status": {"observedGeneration": 1, **status},
     }
 
 
@@ -72,6 +72,24 @@ def test_a_cause_that_no_waiting_fixes_ends_the_wait(fake: FakeApi, reached: Rea
         wait(reached)
 
     assert "cannot become ready" in str(e.value)  # at the deadline it says: not ready after
+
+
+def test_pods_from_before_a_change_that_its_controller_has_not_seen_do_not_speak_for_it(
+    fake: FakeApi, reached: Reached, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollout, "_LOOK_SECONDS", 0.0)
+    namespace(fake, pod(status=waiting("InvalidImageName", "bad")))
+    looks = iter([deployment(observedGeneration=0)] * 2)
+
+    def look() -> JsonObject:
+        if one := next(looks, None):
+            return one
+        namespace(fake)
+        return deployment(**READY)
+
+    fake.answers[SHOP] = look
+
+    wait(reached)
 
 
 def test_a_cause_that_may_pass_is_a_hint_once_for_all_looks_and_the_wait_goes_on(
