@@ -30,7 +30,7 @@ _PULL_RULES = (
         "build it for the node's platform",
         final=True,
     ),
-    _PullRule(r"toomanyrequests|too many requests|429", "the registry limits its callers", "log in, or wait"),
+    _PullRule(r"toomanyrequests|too many requests|\b429\b", "the registry limits its callers", "log in, or wait"),
     _PullRule(
         r"x509|tls:|server gave HTTP response to HTTPS client",
         "the node does not trust the registry's certificate, or it speaks plain HTTP",
@@ -39,12 +39,12 @@ _PULL_RULES = (
     ),
     _PullRule(
         r"no such host|server misbehaving|dial tcp|connection refused|network is unreachable|no route to host"
-        r"|timeout|deadline exceeded|EOF|connection reset|temporary failure in name resolution",
+        r"|timeout|deadline exceeded|\bEOF\b|connection reset|temporary failure in name resolution",
         "the node does not reach its registry",
         "load the image onto the node, or give the node a way to the registry",
     ),
     _PullRule(
-        r"manifest unknown|not found|404|does not exist",
+        r"manifest unknown|not found|\b404\b|does not exist",
         "the registry has no such image or tag",
         "correct the name and the tag, or push the image",
         final=True,
@@ -77,8 +77,9 @@ def not_pulled(one: Container, reason: str, message: str) -> Diagnosis:
             "`python -m harness --cluster-name=NAME deploy`), or correct its tag",
             final=True,
         )
+    words = _without_name(one.image, said)
     for rule in _PULL_RULES:
-        if re.search(rule.pattern, said, re.IGNORECASE):
+        if re.search(rule.pattern, words, re.IGNORECASE):
             cause = f"its image {one.image} cannot be pulled: {rule.cause} ({short(said)})"
             return one.says("image pull", cause, rule.fix, final=rule.final)
     return one.says(
@@ -86,6 +87,12 @@ def not_pulled(one: Container, reason: str, message: str) -> Diagnosis:
         f"its image {one.image} cannot be pulled" + (f": {short(said)}" if said else ""),
         "correct the name and the tag, or load the image onto the node",
     )
+
+
+def _without_name(image: str, said: str) -> str:
+    """What was said, less the references and addresses with the image's name: it may read like a cause itself."""
+    repository = re.sub(r":[^:/]*$", "", image.partition("@")[0])
+    return re.sub(rf"(?<![^\s\"])(?:[^\s\"]*/)?{re.escape(repository)}(?![\w.-])[^\s\"]*", "", said)
 
 
 def _pull_message(one: Container, message: str) -> str:

@@ -134,3 +134,20 @@ def test_replicas_that_fail_alike_are_told_once() -> None:
     both = type(both)(pods=[first, second])
 
     assert len(diagnose(both)) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["acme/geofence:1", "acme/timeout-service:4.2", "acme/forbidden@sha256:04290429", "ip429"]
+)
+def test_a_name_that_reads_like_a_cause_is_not_taken_for_one(name: str) -> None:
+    reference = f"docker.io/{name}"
+    message = (
+        f'failed to pull and unpack image "{reference}": failed to resolve reference "{reference}": {reference}: '
+        f"unexpected status from HEAD request to https://registry-1.docker.io/v2/{name.partition(':')[0]}/manifests/x: "
+        "404 Not Found"
+    )
+    body = pod(container={"image": name}, status=waiting("ErrImagePull", message))
+    found = only(diagnose(snapshot(body)))
+
+    assert "the registry has no such image or tag" in found.cause
+    assert found.final
