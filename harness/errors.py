@@ -87,14 +87,15 @@ class DatabaseError(HarnessError):
     """A database refused a statement, or the connection to it broke.
 
     ``database`` is its pod, ``problem`` what the server or the driver said, ``sqlstate`` the server's code (empty where
-    it gave none).
+    it gave none). Not ``broke``: the statement was sent, and what it gave is nothing that can be handed on.
     """
 
-    def __init__(self, database: str, problem: str, sqlstate: str = "") -> None:
+    def __init__(self, database: str, problem: str, sqlstate: str = "", *, broke: bool = True) -> None:
         self.database = database
         self.problem = problem
         self.sqlstate = sqlstate
-        said = f"the database {database} answered {sqlstate}" if sqlstate else f"the connection to {database} broke"
+        broken = f"the connection to {database} broke" if broke else f"the answer of {database} cannot be handed on"
+        said = f"the database {database} answered {sqlstate}" if sqlstate else broken
         super().__init__(f"{said}: {problem}")
 
 

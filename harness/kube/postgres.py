@@ -2,7 +2,8 @@
 
 import base64
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
@@ -10,7 +11,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
-from harness.errors import DatabaseError, HarnessError, WaitTimeout
+from harness.errors import DatabaseError, HarnessError, UsageError, WaitTimeout
 from harness.kube.forward import HOST, PodForward
 from harness.kube.kubectl import JsonObject
 from harness.kube.reachable import Reachable
@@ -45,12 +46,15 @@ class Postgres:
     def run(self, statement: str, seconds: float = STATEMENT_SECONDS) -> list[Row]:
         """Run a statement, or several with ``;`` between them, and return the rows of the last that has any.
 
-        Each is committed by itself unless it says BEGIN. Values are as psycopg gives them: Decimal, datetime, str, …
+        What one call has is committed as a whole, or not at all, unless it says BEGIN: several statements in one text
+        are one transaction to PostgreSQL. Values are as psycopg gives them: Decimal, datetime, str, …
 
         Raises DatabaseError with the server's words where it fails, and with the reason where the pod cannot be reached
-        or the connection breaks; ApiNotFound where there is no such pod, WaitTimeout. After an error the next call
+        or the connection breaks, or rows cannot be told by their columns' names since two are the same; UsageError for
+        a text that no SQL can be, ApiNotFound where there is no such pod, WaitTimeout. After an error the next call
         opens another session.
         """
+        _check(statement)
         with self._lock:
             try:
                 return self._run(statement, seconds)
@@ -99,6 +103,16 @@ class Postgres:
         if self._session is not None:
             self._session.end()
             self._session = None
+
+
+def _check(statement: str) -> None:
+    """Raise UsageError for what cannot be sent whole: the protocol ends a statement at its first NUL."""
+    if "\0" in statement:
+        raise UsageError(f"the statement {statement[:80]!r} holds a NUL character, which PostgreSQL takes nowhere")
+    try:
+        statement.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"the statement {statement[:80]!r} is not text that can be sent: {error.reason}") from error
 
 
 def _running(pod: JsonObject, container: str) -> str:
@@ -151,12 +165,21 @@ class _Session:
             with self._connection.cursor() as cursor:
                 cursor.execute(statement.encode())
                 while True:
+                    self._refuse_twins(cursor.description or ())
                     rows = cursor.fetchall() if cursor.description else rows
                     if not cursor.nextset():
                         return rows
         except psycopg.Error as error:
             why = f"; {self._forward.last_error}" if self._forward.last_error else ""
-            raise DatabaseError(self._name, f"{str(error).strip()}{why}", error.sqlstate or "") from error
+            broke = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+            raise DatabaseError(self._name, f"{str(error).strip()}{why}", error.sqlstate or "", broke=broke) from error
+
+    def _refuse_twins(self, columns: Iterable[psycopg.Column]) -> None:
+        """Raise DatabaseError where two columns have one name: a row, which is a dict, would lose one of them."""
+        counted = Counter(one.name for one in columns)
+        if twins := [name for name, count in counted.items() if count > 1]:
+            problem = f"more than one column is called {', '.join(twins)}: give each a name of its own with AS"
+            raise DatabaseError(self._name, problem, broke=False)
 
     @staticmethod
     def _look(connection: psycopg.Connection[Row]) -> None:
