@@ -48,7 +48,7 @@ def _pytest_section(file: Path, sections: tuple[str, ...]) -> Mapping[str, Any] 
             return merged if any(table is not None for table in tables) else nothing
         parser = configparser.RawConfigParser()
         parser.read_string(file.read_text(encoding="utf-8"), str(file))
-    except (tomllib.TOMLDecodeError, configparser.Error, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, configparser.Error, UnicodeDecodeError, OSError) as error:
         raise SettingsError(f"{file}: {error}") from None
     [section] = sections
     return dict(parser[section]) if parser.has_section(section) else nothing

@@ -62,7 +62,11 @@ def _http_url(value: str) -> str:
 
 
 def _existing_path(value: Path) -> Path:
-    if not value.exists():
+    try:
+        there = value.exists()
+    except OSError as error:  # below a folder that this user may not enter, or of an impossible name
+        raise ValueError(f"must be readable: {error.strerror}") from error
+    if not there:
         raise ValueError(f"must exist: there is no {value.absolute()}")
     return value
 

@@ -1,5 +1,6 @@
 """The commands: what they say, their exit status, and what they leave. Their clusters are folders."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 from harness import cli, doctor
 from harness.chaos import healing
 from harness.chaos.healing import Healed
-from harness.errors import ClusterError
+from harness.errors import ClusterError, SettingsError
 from harness.inifile import ini_values
 from harness.settings import gather
 
@@ -289,6 +290,17 @@ def test_commands_take_a_path_of_the_ini_file_from_its_folder(tmp_path: Path) ->
     below = tmp_path / "below"
     below.mkdir()
     assert ini_values(below) == {"harness_manifests": str(tmp_path / "deploy")}
+
+
+def test_an_ini_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(file: Path, **_: str) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", str(file))
+
+    (tmp_path / "pytest.ini").touch()
+    monkeypatch.setattr(Path, "read_text", refuse)
+
+    with pytest.raises(SettingsError, match=r"pytest\.ini: .*Permission denied"):
+        ini_values(tmp_path)
 
 
 def test_the_doctor_names_the_fix_and_fails_for_what_is_required(capsys: pytest.CaptureFixture[str]) -> None:

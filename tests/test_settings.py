@@ -293,3 +293,8 @@ def test_paths_follow_the_xdg_rules() -> None:
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         settings().name = "other"
+
+
+def test_a_path_that_cannot_be_looked_at_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"--manifests: .* is not allowed: must be readable: File name too long"):
+        gather({"manifests": "a" * 300}, {})

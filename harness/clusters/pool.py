@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from harness.clusters.lease import Lease
 from harness.clusters.provider import Cluster, Provider, Shared
 from harness.clusters.runs import Runs
-from harness.errors import ClusterError, UsageError, WaitTimeout
+from harness.errors import ClusterError, PrerequisiteError, UsageError, WaitTimeout
 from harness.kube.wait import patient
 from harness.paths import Paths
 from harness.settings import Settings
@@ -67,15 +67,15 @@ class Known:
 
 @contextmanager
 def alone_with(paths: Paths, name: str, timeline: Timeline) -> Iterator[None]:
-    """Keep others from creating, joining or deleting the cluster for the block. Raises WaitTimeout.
+    """Keep others from creating, joining or deleting the cluster for the block. Raises WaitTimeout, PrerequisiteError.
 
     The lock's file goes with the cluster. Who opened it before has the lock of a file that is gone: filelock sees that,
     and begins anew.
     """
     file = paths.cluster_lock(name)
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = FileLock(file)
     try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock.acquire(timeout=0)
     except Timeout:
         timeline.say(f"  waiting for another process that creates or deletes cluster {name}")
@@ -83,6 +83,11 @@ def alone_with(paths: Paths, name: str, timeline: Timeline) -> Iterator[None]:
             lock.acquire(timeout=patient(LOCK_SECONDS))
         except Timeout:
             raise WaitTimeout(f"the process that holds {file}", patient(LOCK_SECONDS)) from None
+    except OSError as error:  # Timeout is one, too
+        raise PrerequisiteError(
+            f"the state folder {paths.state} cannot be used: {error.strerror} ({error.filename}): put that right, "
+            "or set XDG_STATE_HOME to a folder that you may write"
+        ) from error
     try:
         yield
     finally:

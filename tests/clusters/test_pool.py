@@ -13,10 +13,11 @@ import pytest
 from harness.clusters.lease import Lease
 from harness.clusters.pool import acquire, alone_with, join, known, leave
 from harness.clusters.provider import Cluster
-from harness.errors import ClusterError, UsageError
+from harness.errors import ClusterError, PrerequisiteError, UsageError
 from harness.kube import leftovers
 from harness.kube.client import Api
 from harness.kube.kubectl import Kubectl
+from harness.paths import Paths
 from harness.settings import Settings, gather
 from harness.timeline import Timeline
 
@@ -352,3 +353,14 @@ def test_a_command_that_joins_never_ends_the_cluster(
         with join(settings, provider) as cluster:
             assert cluster.name == "one"
         assert "delete one" not in provider.log
+
+
+def test_a_state_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    paths = Paths.from_environment({"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "file")})
+
+    with (
+        pytest.raises(PrerequisiteError, match=r"the state folder .*/file/harness cannot be used: Not a directory"),
+        alone_with(paths, "c", Timeline(StringIO())),
+    ):
+        pass
