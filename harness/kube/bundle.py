@@ -160,8 +160,8 @@ def _from_api(
         _SEEN[kubectl.kubeconfig] = bundle.redact
     bundle.put("events.txt", _events([event for one in snapshots.values() for event in one.events]))
     for namespace, snapshot in snapshots.items():
-        told = diagnose(_without_secrets(bundle.redact, with_logs(api, snapshot) if logs else snapshot))
-        bundle.found += [f"- {namespace}: {one}" for one in told]
+        diagnosed = partial(_diagnosed, bundle, api if logs else None, namespace, snapshot)
+        bundle.attempt(f"{namespace}: what is wrong", diagnosed)  # what it stumbles over is still worth keeping
         arguments = {
             f"{namespace}/objects.yaml": ("get", _KINDS, "-n", namespace, "-o", "yaml"),
             f"{namespace}/describe.txt": ("describe", _DESCRIBED, "-n", namespace),
@@ -171,6 +171,12 @@ def _from_api(
             tasks[f"{namespace}/logs"] = partial(_logs, bundle, api, namespace, snapshot)
     for name, command in _OF_THE_CLUSTER.items():
         tasks[name] = partial(_prints, bundle, kubectl, name, command)
+
+
+def _diagnosed(bundle: _Bundle, api: Api | None, namespace: str, snapshot: Snapshot) -> None:
+    """Add what is wrong in a namespace; without ``api`` no log is looked at."""
+    told = diagnose(_without_secrets(bundle.redact, with_logs(api, snapshot) if api else snapshot))
+    bundle.found += [f"- {namespace}: {one}" for one in told]
 
 
 def _learn_secrets(bundle: _Bundle, api: Api, namespaces: Iterable[str], bodies: Sequence[JsonObject]) -> bool:

@@ -10,6 +10,7 @@ import pytest
 
 from harness.kube import bundle
 from harness.kube.client import Api
+from harness.kube.diagnosis import Diagnosis
 from harness.kube.kubectl import Kubectl
 from harness.kube.wait import be_patient
 
@@ -229,6 +230,19 @@ def test_a_bundle_that_is_full_says_so(failed: Subject, tmp_path: Path, monkeypa
     bundle.collect(failed, tmp_path / "bundle")
 
     assert "the bundle is full" in (tmp_path / "bundle" / "summary.txt").read_text()
+
+
+def test_a_diagnosis_that_breaks_takes_nothing_else_with_it(
+    failed: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(_: object) -> list[Diagnosis]:
+        raise KeyError("what no pod ever had")
+
+    monkeypatch.setattr(bundle, "diagnose", breaks)
+    bundle.collect(failed, tmp_path / "bundle")
+
+    assert "invoice: what is wrong: KeyError" in (tmp_path / "bundle" / "summary.txt").read_text()
+    assert (tmp_path / "bundle" / "invoice" / "logs" / "shop-7d9c-abcde.app.log").exists()
 
 
 def test_a_folder_that_cannot_be_made_is_no_error(failed: Subject, tmp_path: Path) -> None:
