@@ -111,7 +111,9 @@ class Options(BaseModel):
     )
     access_live: bool = Field(default=False, description="send real requests for access proofs, not only reviews")
     chaos_seed: int | None = Field(None, description="the seed of the chaos plan")
-    chaos_duration: PositiveFloat | None = Field(None, description="seconds that a chaos run lasts")
+    chaos_duration: PositiveFloat | None = Field(
+        None, allow_inf_nan=False, description="seconds that a chaos run lasts"
+    )
     chaos_plan: ExistingPath | None = Field(None, description="a recorded chaos plan to replay")
     chaos_engine: ExistingPath | None = Field(None, description="a Litmus ChaosEngine YAML file to run")
     chaos_runner: Literal["native", "operator", "litmus-python"] = Field(

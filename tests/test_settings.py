@@ -65,6 +65,7 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_ini_file()
             "--manifests: '/not/there' is not allowed: must exist: there is no /not/there",
         ),
         (({"patience": "1001"}, {}, {}), "--patience: '1001' is not allowed: must be 1000 at most"),
+        (({"chaos_duration": "inf"}, {}, {}), "--chaos-duration: 'inf' is not allowed: must be a number"),
         (({"patience": "inf"}, {}, {}), "--patience: 'inf' is not allowed: must be a number"),
         (({"isolation_seed": "x"}, {}, {}), "--isolation-seed: 'x' is not allowed: must be a whole number"),
         (({"chaos_duration": "x"}, {}, {}), "--chaos-duration: 'x' is not allowed: must be a number"),

@@ -35,6 +35,8 @@ _HELM_FIX = (
     "holds Helm's template braces: render the chart first (`helm template … > rendered.yaml`), and give that file"
 )
 _HALVES = re.compile("[\ud800-\udfff]")
+_MOST_FIELDS = 500_000
+"""More than fit into an object as the API server takes it, of 1.5 MB: only aliases of aliases make as many."""
 _NO_BRACES = {"name", "generateName", "namespace", "labels"}  # of the metadata: Kubernetes takes none there
 
 
@@ -216,6 +218,8 @@ def _is_no_place_for_braces(path: FieldPath) -> bool:
 
 def _plain(value: Any, path: FieldPath, lines: dict[FieldPath, int], file: Path) -> Any:  # noqa: ANN401 -- any YAML value
     """A value as JSON would have it, noting the line of each field on the way."""
+    if len(lines) > _MOST_FIELDS:
+        raise _NotJson(_line_of(path[:1], lines), f"holds more than {_MOST_FIELDS:,} fields, by aliases of aliases")
     if isinstance(value, CommentedMap):
         plain = {}
         for key, item in value.items():

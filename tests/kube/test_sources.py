@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ManifestError
+from harness.kube import sources
 from harness.kube.sources import read_file, read_text, subject_of
 
 FILE = Path("shop.yaml")
@@ -209,3 +210,11 @@ def test_a_kind_that_is_no_text_is_read_as_it_stands() -> None:
     [source] = read_text("kind: [Role]\nmetadata: {name: x}\n", FILE)
 
     assert source.object["kind"] == ["Role"]
+
+
+def test_aliases_of_aliases_are_not_followed_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "_MOST_FIELDS", 500)
+    levels = "".join(f"l{one}: &l{one} [{', '.join([f'*l{one - 1}'] * 10)}]\n" for one in range(1, 9))
+
+    with pytest.raises(ManifestError, match=r"shop\.yaml:5: holds more than 500 fields, by aliases of aliases"):
+        read_text(f"kind: X\nl0: &l0 [1]\n{levels}", FILE)
