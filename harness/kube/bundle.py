@@ -117,29 +117,33 @@ class _Bundle:
 
     def put(self, name: str, text: str) -> None:
         """Write a file, less what is secret and what is too much. The end is what is kept of a long one."""
-        content = self.redact(text).encode()
-        if len(content) > FILE_BYTES:
-            content = b"[the beginning is left out]\n" + content[-FILE_BYTES:]
+        content = self._content(text)
         with self._lock:
-            if self._closed:
-                return
-            self._room -= len(content)
-            if self._room < 0:
-                self.missing.append(f"{name}: the bundle is full")
-                return
-            file = self._folder / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(content)
+            if not self._closed:
+                self._keep(name, content)
+
+    def _content(self, text: str) -> bytes:
+        content = self.redact(text).encode()
+        return content if len(content) <= FILE_BYTES else b"[the beginning is left out]\n" + content[-FILE_BYTES:]
+
+    def _keep(self, name: str, content: bytes) -> None:
+        self._room -= len(content)
+        if self._room < 0:
+            self.missing.append(f"{name}: the bundle is full")
+            return
+        file = self._folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
 
     def close(self) -> None:
         """Write the summary; what comes later is dropped."""
         lines = ["What is wrong:", *(self.found or ["nothing that the harness knows of"])]
         if self.missing:
             lines += ["", "What is not in here:", *self.missing]
-        self._room = max(self._room, FILE_BYTES)
-        self.attempt("summary.txt", partial(self.put, "summary.txt", "\n".join(lines) + "\n"))
         with self._lock:
             self._closed = True
+        self._room = max(self._room, FILE_BYTES)  # nobody else takes any of it now
+        self.attempt("summary.txt", lambda: self._keep("summary.txt", self._content("\n".join(lines) + "\n")))
 
 
 def _from_api(

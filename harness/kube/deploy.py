@@ -62,17 +62,22 @@ def deploy(
     ManifestError or UsageError before anything is changed, WorkloadNotReady with the cause, WaitTimeout after
     ``seconds``. Meanwhile ``on_hint`` is told what is wrong and may yet heal.
     """
-    changes = apply(cluster, folders, images, labels, seconds=seconds, pruned=pruned)
-    wait_for_rollouts(cluster, changes.workloads, seconds=seconds, on_hint=on_hint)
-    return [str(one) for one in changes.changes if one.verb != "unchanged"]
+    applied = apply(cluster, folders, images, labels, seconds=seconds, pruned=pruned)
+    wait_for_rollouts(cluster, applied.workloads, seconds=seconds, on_hint=on_hint)
+    changes = [*applied.changes, *prune.prune(cluster.api, applied.outlived, seconds=seconds)]
+    return [str(one) for one in changes if one.verb != "unchanged"]
 
 
 @dataclass(frozen=True)
 class Applied:
-    """What applying did, and the workloads that now roll out."""
+    """What applying did, and the workloads that now roll out.
+
+    ``outlived`` is what is to be pruned once they are: what pods of the version before may need to be started again.
+    """
 
     changes: Sequence[Change]
     workloads: Sequence[Workload]
+    outlived: Mapping[str, JsonObject]
 
 
 def apply(
@@ -87,7 +92,8 @@ def apply(
     """As ``deploy``, without waiting for the rollout.
 
     ``seconds`` bounds the wait for what is being deleted, and that for the kinds which the manifests themselves define.
-    What is pruned goes when all else is there.
+    What is pruned goes when all else is there: at once, since it may be what holds the rollout up, as a NetworkPolicy;
+    but for what is ``outlived``.
     """
     tags = dict(map(_name_and_tag, images.values()))
     manifests = _load(cluster, folders, tags, {OWNER: _ITSELF, **labels})
@@ -110,15 +116,18 @@ def apply(
         _apply(cluster, objects)
     after = _at_once(cluster.api.get, [one.path for one in before])
     changes = [change(one.manifest.object, one.body, body) for one, body in zip(before, after, strict=True)]
+    outlived: dict[str, JsonObject] = {}
     if pruned:
         sources = {prune.source_of(folder) for folder in folders}
         selector = f"{OWNER}={labels.get(OWNER, _ITSELF)},{prune.made_from(sources)}"
         left = prune.left_behind(cluster.api, selector, after)
-        changes += prune.prune(cluster.api, left, seconds=seconds)
+        outlived = {path: body for path, body in left.items() if body["kind"] in prune.OF_PODS}
+        at_once = {path: body for path, body in left.items() if path not in outlived}
+        changes += prune.prune(cluster.api, at_once, seconds=seconds)
     rolled = [one for one in objects if is_workload(one)]
     homes = [one["metadata"].get("namespace") or cluster.api.namespace for one in rolled]
     places = zip(rolled, homes, strict=True)
-    return Applied(changes, [Workload(one["kind"], home, one["metadata"]["name"]) for one, home in places])
+    return Applied(changes, [Workload(one["kind"], home, one["metadata"]["name"]) for one, home in places], outlived)
 
 
 def _apply(cluster: Reachable, objects: Sequence[JsonObject]) -> None:

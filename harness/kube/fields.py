@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from typing import Any, Final
 
 from harness.errors import ManifestError
+from harness.kube import names
 from harness.kube.manifests import Manifest
 from harness.kube.protocol import Protocol
 from harness.kube.sources import FieldPath, subject_of
@@ -19,9 +20,7 @@ LAST_PORT: Final = 65535
 DEFAULT_NAMESPACE: Final = "default"
 
 _LABEL: Final = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-_DNS_LABEL: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_DNS_NAME: Final = rf"{_DNS_LABEL}(\.{_DNS_LABEL})*"
-_LABEL_KEY: Final = rf"(?=[^/]{{1,253}}/|[^/]+$)({_DNS_NAME}/)?{_LABEL}"
+_LABEL_KEY: Final = rf"(?=[^/]{{1,253}}/|[^/]+$)({names.DNS_NAME}/)?{_LABEL}"
 _PORT_NAME: Final = r"(?=.*[a-z])(?!.*--)[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?"
 _LABEL_FIX: Final = "up to 63 letters, digits, '-', '_' and '.', a letter or digit first and last"
 
@@ -131,12 +130,12 @@ class Field:
 
     def dns_name(self) -> str:
         """The name of an object, a DNS subdomain as most kinds have it. Raises ManifestError."""
-        return _name(self, _DNS_NAME, 253, "small letters, digits, '-' and '.'")
+        return _sound(self, names.name_problem)
 
     def namespace(self) -> str:
         """``metadata.namespace`` of an object, where absent ``default`` as for kubectl. Raises ManifestError."""
         field = self["metadata"]["namespace"]
-        return _name(field, _DNS_LABEL, 63, "small letters, digits and '-'") if field.value else DEFAULT_NAMESPACE
+        return _sound(field, names.label_problem) if field.value else DEFAULT_NAMESPACE
 
 
 def of_manifest(manifest: Manifest) -> Field:
@@ -154,8 +153,8 @@ def dotted(path: FieldPath) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
 
 
-def _name(field: Field, pattern: str, longest: int, allowed: str) -> str:
+def _sound(field: Field, problem: Callable[[str], str]) -> str:
     name = str(field.value)
-    if len(name) > longest or not re.fullmatch(pattern, name):
-        raise field.wrong(f"{name!r} is no name: write up to {longest} {allowed}, a letter or digit first and last")
+    if told := problem(name):
+        raise field.wrong(told)
     return name

@@ -31,6 +31,7 @@ from harness.kube.wait import patient
 
 HOST: Final = "127.0.0.1"
 FAREWELL_SECONDS: Final = 60.0
+_AGAIN_SECONDS: Final = 0.2
 _NOT_ALLOWED: Final = (401, 403)  # nor to another pod
 _AT_ONCE: Final = struct.pack("ii", 1, 0)  # closing does not linger: it resets
 
@@ -104,11 +105,17 @@ class _Forward:
         with self._listening:
             while not self._ending:
                 poll.poll()
-                with suppress(BlockingIOError, ConnectionAbortedError):  # woken, or the client has gone already
+                try:
                     client, _ = self._listening.accept()
-                    thread = threading.Thread(target=self._serve, args=(client,), name=self.where, daemon=True)
-                    self._threads = [one for one in self._threads if one.is_alive()] + [thread]
-                    thread.start()
+                except (BlockingIOError, ConnectionAbortedError):
+                    continue  # woken, or the client has gone already
+                except OSError as error:  # as of too many open files: the client waits, and so do we
+                    self.last_error = ForwardError(self.where, f"no connection can be taken: {error.strerror}")
+                    select.select([self._woken], [], [], _AGAIN_SECONDS)
+                    continue
+                thread = threading.Thread(target=self._serve, args=(client,), name=self.where, daemon=True)
+                self._threads = [one for one in self._threads if one.is_alive()] + [thread]
+                thread.start()
 
     def _serve(self, client: socket.socket) -> None:
         with client, ExitStack() as links:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
-from harness.kube.client import Api, ApiNotFound
+from harness.kube.client import Api, ApiConflict, ApiNotFound
 from harness.kube.kubectl import JsonObject
 from harness.kube.wait import wait_until
 
@@ -48,12 +48,17 @@ def wait_emptied(api: Api, homes: set[str], seconds: float) -> None:
             api.patch(f"/api/v1/namespaces/{home}", {"metadata": {"annotations": {_EMPTIED: "true"}}})
 
 
-def delete(api: Api, path: str, policy: str = "Background") -> None:
-    """Begin to delete an object. With Foreground, gone means that what it owns is gone too."""
-    try:
-        api.delete(path, propagationPolicy=policy)
-    except ApiNotFound:
-        return
+def delete(api: Api, path: str, policy: str = "Background", uid: str = "") -> None:
+    """Begin to delete an object. With Foreground, gone means that what it owns is gone too.
+
+    With ``uid``, one of the same name that was made since stays.
+    """
+    with suppress(ApiNotFound):
+        if not uid:
+            api.delete(path, propagationPolicy=policy)
+            return
+        with suppress(ApiConflict):  # the UID is another one
+            api.delete(path, propagationPolicy=policy, preconditions={"uid": uid})
 
 
 def remove(api: Api, bodies: Mapping[str, JsonObject], seconds: float) -> None:
@@ -64,7 +69,7 @@ def remove(api: Api, bodies: Mapping[str, JsonObject], seconds: float) -> None:
     homes = {body["metadata"]["name"] for body in bodies.values() if body["kind"] == "Namespace"}
     empty(api, homes)
     for path, body in bodies.items():
-        delete(api, path, "Background" if body["kind"] == "Namespace" else "Foreground")
+        delete(api, path, "Background" if body["kind"] == "Namespace" else "Foreground", body["metadata"]["uid"])
     wait_emptied(api, homes, seconds)
     wait_gone(api, bodies, seconds)
 

@@ -5,7 +5,7 @@ namespaces, claims, volumes and definitions of kinds stay until ``destroy``.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +22,9 @@ SOURCE: Final = f"{LABELS}source"
 
 KEPT: Final = frozenset({"namespaces", "persistentvolumeclaims", "persistentvolumes", "customresourcedefinitions"})
 """What is never pruned, by its plural."""
+
+OF_PODS: Final = frozenset({"ConfigMap", "Secret", "ServiceAccount"})
+"""Kinds that pods of the version before still need, until the new one has taken their place."""
 
 MANAGER: Final = "harness"
 """The field manager of all that is applied."""
@@ -67,7 +70,7 @@ def left_behind(api: Api, selector: str, current: Iterable[JsonObject]) -> dict[
     return left
 
 
-def prune(api: Api, left: dict[str, JsonObject], *, seconds: float) -> list[Change]:
+def prune(api: Api, left: Mapping[str, JsonObject], *, seconds: float) -> list[Change]:
     """Delete what was left behind, wait until it is gone, and say so. Raises ApiError, WaitTimeout."""
     going.remove(api, left, seconds)
     return [gone("pruned", body) for body in left.values()]

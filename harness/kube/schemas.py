@@ -9,6 +9,7 @@ import jsonschema
 from kubernetes_validate import utils as published
 from referencing import Registry, Resource
 
+from harness.kube import names
 from harness.kube.kubectl import JsonObject
 from harness.kube.moved import gone
 from harness.kube.sources import FieldPath
@@ -53,6 +54,7 @@ def problems(body: JsonObject) -> Iterator[tuple[FieldPath, str]]:
     )
     for error in sorted(validator.iter_errors(body), key=lambda one: list(map(str, one.absolute_path))):
         yield tuple(error.absolute_path), _told(error)
+    yield from names.problems(body)
 
 
 @cache

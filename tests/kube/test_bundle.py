@@ -232,6 +232,16 @@ def test_a_bundle_that_is_full_says_so(failed: Subject, tmp_path: Path, monkeypa
     assert "the bundle is full" in (tmp_path / "bundle" / "summary.txt").read_text()
 
 
+def test_a_part_that_is_late_leaves_the_summary_its_room(tmp_path: Path) -> None:
+    made = bundle._Bundle(tmp_path)
+    made._room = 10
+    made.close()
+    made.put("late.txt", "late" * 1000)
+
+    assert "What is wrong:" in (tmp_path / "summary.txt").read_text()
+    assert not (tmp_path / "late.txt").exists()
+
+
 def test_a_diagnosis_that_breaks_takes_nothing_else_with_it(
     failed: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

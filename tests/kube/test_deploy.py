@@ -206,7 +206,9 @@ def test_what_lies_in_a_namespace_of_others_is_deleted_by_itself(fake: FakeApi, 
     goes(fake, SERVICE, body("Service"))
 
     assert destroy(reached, [folder], seconds=60) == ["service/shop deleted in shop"]
-    assert [sent for method, *_, sent in fake.requests if method == "DELETE"] == [{"propagationPolicy": "Foreground"}]
+    assert [sent for method, *_, sent in fake.requests if method == "DELETE"] == [
+        {"propagationPolicy": "Foreground", "preconditions": {"uid": "1"}}
+    ]
 
 
 def test_nothing_is_deleted_twice(reached: Reached, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """The harness's own port-forward: to pods and an API server that are made up. Real ones are in tests/live."""
 
+import errno
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -74,6 +75,53 @@ def is_reset(made: ServiceForward | PodForward) -> HarnessError:
         client.recv(1)
     assert made.last_error is not None
     return made.last_error
+
+
+class OneTooMany:
+    """A listening socket whose process has too many files open, until it is told otherwise."""
+
+    def __init__(self, listening: socket.socket) -> None:
+        self._listening = listening
+        self.refuses = True
+        self.refused = threading.Event()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- as a socket has it
+        return getattr(self._listening, name)
+
+    def __enter__(self) -> socket.socket:
+        return self._listening.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        self._listening.__exit__(*error)
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        if self.refuses:
+            self.refused.set()
+            raise OSError(errno.EMFILE, "Too many open files")
+        return self._listening.accept()
+
+
+def test_a_client_that_cannot_be_taken_now_waits_and_is_taken_later(
+    world: World, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.runs("a")
+    listening: list[OneTooMany] = []
+
+    def create(address: tuple[str, int]) -> OneTooMany:
+        listening.append(OneTooMany(create_server(address)))
+        return listening[0]
+
+    create_server = socket.create_server
+    monkeypatch.setattr(forward.socket, "create_server", create)  # type: ignore[attr-defined]
+    with ServiceForward(api, "shop", "web", 80) as made, client_of(made) as client:
+        client.sendall(b"hello")
+        assert listening[0].refused.wait(HANG_SECONDS)
+        wait_until("it to be told", lambda: made.last_error, seconds=HANG_SECONDS)
+        assert "no connection can be taken: Too many open files" in str(made.last_error)
+
+        listening[0].refuses = False
+
+        assert receive(client, 5) == b"hello"
 
 
 # ------------------------------------------------------------------------------------------------------ what is passed

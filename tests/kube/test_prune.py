@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import WaitTimeout
+from harness.errors import WaitTimeout, WorkloadNotReady
+from harness.kube import deploy as deploying
 from harness.kube.client import ApiError
 from harness.kube.deploy import OWNER, apply
 from harness.kube.kubectl import JsonObject
@@ -99,6 +100,45 @@ def test_what_left_the_manifests_is_deleted_and_said(fake: FakeApi, reached: Rea
     assert pruned(reached, folder) == ["networkpolicy/allow pruned in shop", "networkpolicy/deny pruned in shop"]
     gone = [f"/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies/{name}" for name in ("allow", "deny")]
     assert fake.asked("DELETE") == gone
+
+
+def test_what_pods_of_the_version_before_need_goes_when_the_new_one_is_rolled_out(
+    fake: FakeApi, reached: Reached, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holds(fake, "NetworkPolicy", body("NetworkPolicy", "deny"))
+    holds(fake, "ConfigMap", body("ConfigMap", "kept"), body("ConfigMap", "settings-4f2a"))
+    deleted: list[list[str]] = []
+    monkeypatch.setattr(deploying, "wait_for_rollouts", lambda *_, **__: deleted.append(fake.asked("DELETE")))
+
+    changes = deploying.deploy(reached, [folder], {}, {}, seconds=60, pruned=True)
+
+    policy = "/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies/deny"
+    assert deleted == [[policy]], "it may be what holds the rollout up"
+    assert fake.asked("DELETE") == [policy, f"{SPACE}/configmaps/settings-4f2a"]
+    assert changes[-1] == "configmap/settings-4f2a pruned in shop"
+
+
+def test_a_rollout_that_fails_leaves_what_its_old_pods_need(
+    fake: FakeApi, reached: Reached, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holds(fake, "ConfigMap", body("ConfigMap", "kept"), body("ConfigMap", "settings-4f2a"))
+
+    def fail(*_: object, **__: object) -> None:
+        raise WorkloadNotReady("it crashes")
+
+    monkeypatch.setattr(deploying, "wait_for_rollouts", fail)
+    with pytest.raises(WorkloadNotReady):
+        deploying.deploy(reached, [folder], {}, {}, seconds=60, pruned=True)
+
+    assert fake.asked("DELETE") == []
+
+
+def test_what_was_made_anew_under_the_same_name_stays(fake: FakeApi, reached: Reached, folder: Path) -> None:
+    holds(fake, "NetworkPolicy", body("NetworkPolicy", "deny"))
+    pruned(reached, folder)
+
+    [options] = [sent for method, _, _, sent in fake.requests if method == "DELETE"]
+    assert options["preconditions"] == {"uid": "NetworkPolicy-deny"}
 
 
 def test_only_what_the_same_folder_made_is_asked_for(fake: FakeApi, reached: Reached, folder: Path) -> None:
