@@ -227,8 +227,8 @@ def deploy(settings: Settings, options: argparse.Namespace) -> int:
     from harness.case import SERVICES, open_case  # noqa: PLC0415 -- the other commands need no Kubernetes client
 
     service = _service(options.service, SERVICES)
-    with pool.join(settings, _provider(settings)) as cluster:
-        timeline = Timeline()
+    timeline = Timeline()
+    with pool.join(settings, _provider(settings), visit=timeline) as cluster:
         case = open_case(cluster, settings, timeline)
         with timeline.phase("rollout"):
             changed = case.deploy(service, on_hint=timeline.meanwhile)
@@ -247,7 +247,7 @@ def destroy(settings: Settings, options: argparse.Namespace) -> int:
     from harness.case import SERVICES, Case, manifests_folder  # noqa: PLC0415 -- as in deploy
 
     service = _service(options.service, SERVICES)
-    with pool.join(settings, _provider(settings)) as cluster:
+    with pool.join(settings, _provider(settings), visit=Timeline()) as cluster:
         removed = Case(cluster, {}, manifests_folder(settings), {}).destroy(service)
         for line in removed or ["nothing was there"]:
             _say(line)

@@ -135,11 +135,14 @@ def acquire(settings: Settings, timeline: Timeline, provider: Provider) -> Itera
 
 
 @contextmanager
-def join(settings: Settings, provider: Provider, *, beyond_exec: bool = False) -> Iterator[Cluster]:
+def join(
+    settings: Settings, provider: Provider, *, beyond_exec: bool = False, visit: Timeline | None = None
+) -> Iterator[Cluster]:
     """Hold a running cluster for the block, and leave its end to others. Raises UsageError where there is none.
 
     One that is being created is waited for, and so is the end of one that is being deleted. With ``beyond_exec`` a
-    program that this process becomes in the block goes on holding it.
+    program that this process becomes in the block goes on holding it. Who makes something in namespaces of a cluster
+    gives ``visit``, and so is seen, for the block, by those who use the cluster from elsewhere.
     """
     if not settings.paths.cluster(settings.name).is_dir():
         raise not_running(settings)
@@ -152,6 +155,8 @@ def join(settings: Settings, provider: Provider, *, beyond_exec: bool = False) -
             if cluster is None:
                 raise not_running(settings)
         holding.callback(cluster.close)
+        if visit is not None and isinstance(cluster, Shared):
+            holding.enter_context(_visit(cluster, settings, visit))
         yield cluster
 
 

@@ -3,10 +3,12 @@
 import fcntl
 import shutil
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
-from typing import cast
+from typing import ClassVar, cast
+from unittest.mock import Mock
 
 import pytest
 
@@ -364,3 +366,46 @@ def test_a_state_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         alone_with(paths, "c", Timeline(StringIO())),
     ):
         pass
+
+
+# -------------------------------------------------------------------------------------- clusters that others use, too
+
+
+class SharedCluster(FolderCluster):
+    """One that others use from elsewhere. ``visits`` are the runs that were seen there."""
+
+    visits: ClassVar[list[str]] = []
+    """Those that are seen now."""
+
+    @contextmanager
+    def visited(self, run: str, place: str, labels: Mapping[str, str]) -> Iterator[Mock]:  # noqa: ARG002 -- as declared
+        self.visits.append(run)
+        try:
+            yield Mock(forget_dead=lambda: ["theirs"])
+        finally:
+            self.visits.remove(run)
+
+    def claim(self, namespaces: Iterable[str]) -> None:
+        raise NotImplementedError
+
+
+@pytest.fixture
+def shared(provider: FolderProvider, monkeypatch: pytest.MonkeyPatch) -> FolderProvider:
+    """Its cluster runs, and others use it."""
+    monkeypatch.setattr(provider, "attach", lambda name: SharedCluster(provider.clusters / name))
+    (provider.clusters / "one").mkdir(parents=True)
+    return provider
+
+
+def test_a_command_that_makes_something_is_seen_by_others_as_long_as_it_lasts(
+    settings: Settings, shared: FolderProvider, timeline: Timeline, cleared: list[list[str]]
+) -> None:
+    with join(settings, shared, visit=timeline):
+        assert SharedCluster.visits == [settings.run_id]
+    assert SharedCluster.visits == []
+    assert cleared == [["theirs"]], "what dead runs of others have left is removed, as in any run"
+
+
+def test_a_command_that_only_looks_asks_for_no_right_to_be_seen(settings: Settings, shared: FolderProvider) -> None:
+    with join(settings, shared):
+        assert SharedCluster.visits == []
