@@ -12,7 +12,7 @@ import requests
 from harness.clusters.pool import alone_with
 from harness.clusters.provider import Cluster, Shared
 from harness.errors import UsageError
-from harness.images.catalogue import CASE, case_images, prober_image
+from harness.images.catalogue import CASE, REPOSITORY, case_images, prober_image
 from harness.kube.deploy import deploy, destroy
 from harness.kube.forward import ServiceForward
 from harness.kube.manifests import KUSTOMIZATIONS, kustomization_of
@@ -115,10 +115,9 @@ class Case:
         meanwhile and may yet heal. Raises WorkloadNotReady with the cause in words.
         """
         folders = _folders(self.manifests, service)
+        images = {f"{REPOSITORY}/{name}": reference for name, reference in self.images.items()}
         self._claim()
-        return deploy(
-            self.cluster, folders, self.images, self.labels, seconds=ROLLOUT_SECONDS, pruned=True, on_hint=on_hint
-        )
+        return deploy(self.cluster, folders, images, self.labels, seconds=ROLLOUT_SECONDS, pruned=True, on_hint=on_hint)
 
     def destroy(self, service: str | None = None) -> Sequence[str]:
         """Delete the namespaces of one service or of all with everything in them, and wait until they are gone."""
@@ -193,7 +192,7 @@ def open_case(cluster: Cluster, settings: Settings, timeline: Timeline, images: 
     built = {**case_images(timeline, images), "prober": prober_image(timeline)}
     with timeline.phase("images on the node"):
         cluster.load_images([image.archive for image in built.values()])
-    references = {name: image.reference for name, image in built.items()}
+    references = {name: cluster.reference(image.reference) for name, image in built.items()}
     if not cluster.ingress_url:
         timeline.say(
             "  no Ingress is known there (--ingress-url): invoice-app is reached by a port-forward of its Service"

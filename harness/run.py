@@ -138,7 +138,7 @@ class Run:
 
         image = prober_image(self.timeline)
         self.cluster.load_images([image.archive])
-        return image.reference
+        return self.cluster.reference(image.reference)
 
     @property
     def cluster(self) -> Cluster:

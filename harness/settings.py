@@ -61,6 +61,16 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _repository(value: str) -> str:
+    """The beginning of image names, as the reference grammar of images has it (distribution/reference)."""
+    part = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
+    if not re.fullmatch(
+        rf"(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9-]+(?=:))(?::\d+)?(?:/{part})*", value
+    ):
+        raise ValueError("must be a registry and a path in it, such as registry.example.com/team: no https://, no tag")
+    return value
+
+
 def _existing_path(value: Path) -> Path:
     try:
         there = value.exists()
@@ -78,6 +88,7 @@ def _words(value: object) -> object:
 
 ExistingPath = Annotated[Path, AfterValidator(_existing_path)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Repository = Annotated[str, AfterValidator(_repository)]
 ClusterName = Annotated[str, AfterValidator(_cluster_name)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 
@@ -120,6 +131,9 @@ class Options(BaseModel):
         "native", description="what runs Litmus experiments"
     )
     litmus_python: ExistingPath | None = Field(None, description="a checkout of litmus-python")
+    image_prefix: Repository | None = Field(
+        None, description="a registry with a path, to which images are pushed that an existing cluster is to pull"
+    )
     ingress_url: HttpUrl | None = Field(None, description="where the Ingress of an existing cluster answers")
     ingress_class: str | None = Field(None, description="the ingressClassName to use instead of the manifests' own")
     ingress_selector: str | None = Field(
@@ -409,6 +423,11 @@ def _check_together(options: Options, origin: Mapping[str, str]) -> None:
         raise SettingsError(
             f"{origin['cluster']}: an existing cluster must be named with --cluster-context, "
             "and its kubeconfig with --kubeconfig: the harness never uses your default context"
+        )
+    if options.image_prefix and options.cluster not in ("auto", "existing"):
+        raise SettingsError(
+            f"{origin['image_prefix']}: images are loaded onto the nodes of a cluster of ours: it is for"
+            " --cluster=existing only"
         )
     if options.isolation_expectations and not options.manifests:
         raise SettingsError(

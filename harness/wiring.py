@@ -6,10 +6,11 @@ from harness.clusters.contexts import entrance_of
 from harness.clusters.embedded.assets import BINARIES, IMAGES, Assets, NodeImage
 from harness.clusters.embedded.build import build, calico_crds
 from harness.clusters.embedded.provider import EmbeddedProvider
-from harness.clusters.existing import ExistingProvider
+from harness.clusters.existing import ExistingProvider, Means, Told
 from harness.clusters.provider import Cluster, Provider
 from harness.clusters.readiness import wait_until_ready
 from harness.images.catalogue import addon_images, prober_image
+from harness.images.registry import Registry
 from harness.packages import ensure
 from harness.paths import require_fit
 from harness.probing import canary
@@ -38,6 +39,9 @@ def _existing(settings: Settings) -> ExistingProvider:
     def kubectl(timeline: Timeline) -> Path:
         return settings.kind_kubectl_bin or build(timeline, ["kubectl"]).path("kubectl")
 
+    def registry(prefix: str) -> Registry:
+        return Registry(prefix, lambda timeline: build(timeline, ["crane"]).path("crane"))
+
     def leave(cluster: Cluster) -> None:
         from harness.kube.leftovers import remove_place  # noqa: PLC0415 -- the Kubernetes client, for those who need it
 
@@ -45,7 +49,8 @@ def _existing(settings: Settings) -> ExistingProvider:
             if " stays, " in line:
                 Timeline().say(f"  {line}")
 
-    return ExistingProvider(settings.paths.clusters, kubectl, entrance_of(settings), settings.ingress_url or "", leave)
+    told = Told(settings.ingress_url or "", settings.image_prefix or "")
+    return ExistingProvider(settings.paths.clusters, Means(kubectl, registry, leave), entrance_of(settings), told)
 
 
 def embedded_assets(timeline: Timeline) -> Assets:

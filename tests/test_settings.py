@@ -28,7 +28,7 @@ def test_the_options_are_those_of_the_interface() -> None:
         *("--isolation-worlds", "--isolation-seed", "--isolation-expectations"),
         *("--access-expectations", "--access-live"),
         *("--chaos-seed", "--chaos-duration", "--chaos-plan", "--chaos-engine", "--chaos-runner", "--litmus-python"),
-        *("--ingress-url", "--ingress-class", "--ingress-selector"),
+        *("--image-prefix", "--ingress-url", "--ingress-class", "--ingress-selector"),
         *("--allow-context", "--allow-ephemeral", "--minikube-addons", "--patience"),
         *("--cluster-name", "--keep-cluster", "--kubeconfig", "--kind-image", "--kind-bin", "--kind-kubectl-bin"),
     }
@@ -189,6 +189,27 @@ def test_values_of_toml_s_own_types_are_those_that_their_text_would_be() -> None
 def test_a_value_of_a_type_that_the_option_cannot_have_is_refused_in_words(written: str, said: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(said)):
         settings({}, {}, from_ini(tomllib.loads(f"harness_{written}"), Path("/project")))
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    ["registry.example.com", "registry.example.com/team", "localhost:5000/a/b_c", "127.0.0.1:5000", "host:1/x"],
+)
+def test_a_prefix_of_images_is_a_registry_with_a_path(prefix: str) -> None:
+    assert settings({"image_prefix": prefix, "cluster_name": "eu"}).image_prefix == prefix
+
+
+@pytest.mark.parametrize(
+    "prefix", ["https://registry.example.com", "team", "example.com/Team", "example.com/team:1", "x/"]
+)
+def test_what_no_name_of_an_image_begins_with_is_refused(prefix: str) -> None:
+    with pytest.raises(SettingsError, match="must be a registry and a path in it"):
+        settings({"image_prefix": prefix})
+
+
+def test_images_are_pushed_for_existing_clusters_only() -> None:
+    with pytest.raises(SettingsError, match=r"--image-prefix: images are loaded onto the nodes of a cluster of ours"):
+        settings({"image_prefix": "example.com/team", "cluster": "embedded"})
 
 
 PATHS = (

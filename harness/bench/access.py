@@ -41,7 +41,9 @@ def access(settings: Settings, timeline: Timeline) -> Iterator[Measured]:
         held.cluster.load_images([image.archive])
         with closing(deployed_case(held.cluster, settings, timeline)):
             name = f"bench-access-{settings.run_id}"
-            with Lab(held.cluster, image.reference, settings.labels("bench"), name, live=True) as lab:
+            with Lab(
+                held.cluster, held.cluster.reference(image.reference), settings.labels("bench"), name, live=True
+            ) as lab:
                 cells = asked(everybody, lab.resources, NAMESPACES)
                 with timeline.phase("complete matrix") as say:
                     yield MATRIX, _settled(lab, cells), 1

@@ -76,7 +76,9 @@ def isolation(settings: Settings, timeline: Timeline) -> Iterator[Measured]:
     image = prober_image(timeline)
     with pool.acquire(settings, timeline, provider_of(settings)) as held:
         held.cluster.load_images([image.archive])
-        with Lab(held.cluster, image.reference, settings.labels("bench"), f"bench-{settings.run_id}") as lab:
+        with Lab(
+            held.cluster, held.cluster.reference(image.reference), settings.labels("bench"), f"bench-{settings.run_id}"
+        ) as lab:
             rate = yield from _matrix(lab, timeline)
             with timeline.phase("generated worlds"):
                 generated = Generated(lab, SEED)

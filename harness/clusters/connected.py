@@ -26,6 +26,10 @@ class Connected:
                 self._api = Api(self.kubeconfig)
             return self._api
 
+    def reference(self, image: str) -> str:
+        """As it is: what is loaded keeps its name."""
+        return image
+
     def close(self) -> None:
         """Close its connections."""
         with self._making:

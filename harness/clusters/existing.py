@@ -9,9 +9,9 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from harness.clusters.connected import Connected
 from harness.clusters.contexts import Context, Entrance
@@ -29,15 +29,29 @@ NAME: Final = "existing"
 _UNAUTHORIZED: Final = 401
 
 
+class Registry(Protocol):
+    """A registry that the user may push to, and his cluster's nodes pull from."""
+
+    def prepare(self, timeline: Timeline) -> None:
+        """Build or find what pushing needs."""
+
+    def reference(self, image: str) -> str:
+        """How an image is named there."""
+
+    def push(self, archives: Sequence[Path], timeline: Timeline) -> None:
+        """Put the images of docker-archive tars there. Raises UsageError or ClusterError."""
+
+
 class ExistingCluster(Connected):
     """A cluster that the user has: a ``Cluster``, and nothing else."""
 
     provider = NAME
 
-    def __init__(self, folder: Path, kubectl: Path, ingress_url: str = "") -> None:
+    def __init__(self, folder: Path, kubectl: Path, ingress_url: str = "", registry: Registry | None = None) -> None:
         super().__init__()
         self._folder = folder
         self._binary = kubectl
+        self._registry = registry
         self._visit: Visit | None = None
         self.ingress_url = ingress_url
 
@@ -60,7 +74,16 @@ class ExistingCluster(Connected):
         """Whether it has broken is not ours to know."""
 
     def load_images(self, archives: Sequence[Path]) -> None:
-        """Nothing: images are there already, or in a registry that its nodes pull from."""
+        """Push them to the registry that was named; without one, nothing: its nodes have them, or pull them somewhere.
+
+        Raises UsageError or ClusterError where one cannot be pushed.
+        """
+        if self._registry is not None:
+            self._registry.push(archives, Timeline())
+
+    def reference(self, image: str) -> str:
+        """Its name in the registry that was named."""
+        return self._registry.reference(image) if self._registry else image
 
     def export_logs(self, folder: Path) -> None:
         """Nothing: its components' logs are on machines that are not ours."""
@@ -83,32 +106,47 @@ class ExistingCluster(Connected):
             self._visit.claim(namespaces)
 
 
+@dataclass(frozen=True)
+class Means:
+    """What it takes to use a cluster that the user has.
+
+    ``kubectl`` gives the project's, ``registry`` the one of a prefix; ``leave`` removes from a cluster what this place
+    has made there.
+    """
+
+    kubectl: Callable[[Timeline], Path]
+    registry: Callable[[str], Registry]
+    leave: Callable[[Cluster], None]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What only the user knows of his cluster: where its Ingress answers, and a registry that it pulls from."""
+
+    ingress_url: str = ""
+    image_prefix: str = ""
+
+
 class ExistingProvider:
     """Enters clusters that the user has. ``clusters`` is the folder with one folder for each.
 
-    ``entrance`` is where a new one is found, None where only those are meant that were entered before; ``kubectl``
-    gives the project's; ``leave`` removes from a cluster what this place has made there.
+    ``entrance`` is where a new one is found, None where only those are meant that were entered before. What is not
+    ``told`` now is as it was told when the cluster was entered.
     """
 
     name = NAME
 
-    def __init__(
-        self,
-        clusters: Path,
-        kubectl: Callable[[Timeline], Path],
-        entrance: Entrance | None,
-        ingress_url: str,
-        leave: Callable[[Cluster], None],
-    ) -> None:
+    def __init__(self, clusters: Path, means: Means, entrance: Entrance | None, told: Told) -> None:
         self._clusters = clusters
-        self._kubectl = kubectl
+        self._means = means
         self._entrance = entrance
-        self._ingress_url = ingress_url
-        self._leave = leave
+        self._told = told
 
     def build(self, timeline: Timeline) -> None:
         """Build kubectl: a cluster is there already."""
-        self._kubectl(timeline)
+        self._means.kubectl(timeline)
+        if self._told.image_prefix:
+            self._means.registry(self._told.image_prefix).prepare(timeline)
 
     def create(self, cluster: str, timeline: Timeline) -> ExistingCluster:
         """Enter the cluster: note where it is, and see that it answers. Raises ClusterError where it does not."""
@@ -117,10 +155,10 @@ class ExistingProvider:
                 f"cluster {cluster} was not entered: give --cluster=existing, --kubeconfig and --cluster-context"
             )
         context = self._entrance.read()
-        kubectl = self._kubectl(timeline)
+        kubectl = self._means.kubectl(timeline)
         folder = self._clusters / cluster
-        self._note(folder, context, kubectl)
-        entered = ExistingCluster(folder, kubectl, self._ingress_url)
+        self._note(folder, context, kubectl, self._told)
+        entered = self._cluster(folder, kubectl, self._told)
         try:
             with timeline.phase("API answers") as say:
                 say(_version(entered.api, context))
@@ -131,7 +169,11 @@ class ExistingProvider:
             raise
         return entered
 
-    def _note(self, folder: Path, context: Context, kubectl: Path) -> None:
+    def _cluster(self, folder: Path, kubectl: Path, told: Told) -> ExistingCluster:
+        registry = self._means.registry(told.image_prefix) if told.image_prefix else None
+        return ExistingCluster(folder, kubectl, told.ingress_url, registry)
+
+    def _note(self, folder: Path, context: Context, kubectl: Path, told: Told) -> None:
         """Write down the kubeconfig of the one context, and where it came from."""
         assert self._entrance is not None  # noqa: S101 -- `create` has looked
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -139,13 +181,16 @@ class ExistingProvider:
         text = bound.run("config", "view", "--raw", "--minify", "--flatten")
         _write_privately(folder / "kubeconfig", text)
         note = {**asdict(context), "kubeconfig": str(self._entrance.kubeconfig.absolute()), "kubectl": str(kubectl)}
-        _write_privately(folder / ENTERED, json.dumps({**note, "ingress_url": self._ingress_url}))
+        _write_privately(folder / ENTERED, json.dumps({**note, **asdict(told)}))
 
     def attach(self, cluster: str) -> ExistingCluster | None:
         """The cluster that was entered under that name. Raises UsageError where another is meant by it now."""
         note = read_note(self._clusters / cluster)
         if note is None:
             return None
+        told = Told(
+            self._told.ingress_url or note["ingress_url"], self._told.image_prefix or note.get("image_prefix", "")
+        )
         if self._entrance is not None:
             context = self._entrance.read()
             if (context.server, context.name) != (note["server"], note["name"]):
@@ -154,9 +199,9 @@ class ExistingProvider:
                     f" {context.server}: choose another --cluster-name, or leave it with"
                     f" `python -m harness --cluster-name={cluster} down`"
                 )
-            self._note(self._clusters / cluster, context, Path(note["kubectl"]))  # credentials may have been renewed
-        url = self._ingress_url or note["ingress_url"]
-        return ExistingCluster(self._clusters / cluster, Path(note["kubectl"]), url)
+            # credentials may have been renewed
+            self._note(self._clusters / cluster, context, Path(note["kubectl"]), told)
+        return self._cluster(self._clusters / cluster, Path(note["kubectl"]), told)
 
     def delete(self, cluster: str) -> None:
         """Leave the cluster: remove what was made there from here, and what is kept of it here."""
@@ -165,7 +210,7 @@ class ExistingProvider:
             entered = self.attach(cluster)
             assert entered is not None  # noqa: S101 -- there is a note
             with closing(entered):
-                self._leave(entered)
+                self._means.leave(entered)
         shutil.rmtree(folder, ignore_errors=True)
 
     def sweep(self) -> list[str]:

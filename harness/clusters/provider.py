@@ -55,6 +55,9 @@ class Cluster(Protocol):
     def load_images(self, archives: Sequence[Path]) -> None:
         """Put the images of docker-archive tars on the node; those it has already are skipped."""
 
+    def reference(self, image: str) -> str:
+        """How pods name an image that was loaded, by its own full name."""
+
     def export_logs(self, folder: Path) -> None:
         """Write the logs of the cluster's own components into ``folder``."""
 

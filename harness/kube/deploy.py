@@ -53,8 +53,8 @@ def deploy(
 
     A Job must complete, and a bare Pod become ready or succeed: what fails there fails the deployment.
 
-    The values of ``images`` are full references (``harness.dev/invoice-app:4f2a``): each replaces the tag of its image
-    wherever the manifests name it. ``labels`` are put on every object's metadata, ``harness.dev/owner`` and
+    ``images`` are full references with tags, each by the image's name: it takes the place of that image, whatever its
+    tag, wherever the manifests name it. ``labels`` are put on every object's metadata, ``harness.dev/owner`` and
     ``harness.dev/source``, the folder's name, in any case. With ``pruned``, what an earlier deployment of a folder of
     the same name made and the manifests hold no more is deleted, but for what may hold data (``prune.KEPT``).
 
@@ -95,8 +95,7 @@ def apply(
     What is pruned goes when all else is there: at once, since it may be what holds the rollout up, as a NetworkPolicy;
     but for what is ``outlived``.
     """
-    tags = dict(map(_name_and_tag, images.values()))
-    manifests = _load(cluster, folders, tags, {OWNER: _ITSELF, **labels})
+    manifests = _load(cluster, folders, images, {OWNER: _ITSELF, **labels})
     defined = definitions.brought(manifests)
     definitions.check(manifests, defined)
     before = _place(cluster.api, manifests, defined)
@@ -166,14 +165,14 @@ def destroy(cluster: Reachable, folders: Sequence[Path], *, seconds: float) -> l
 
 
 def _load(
-    cluster: Reachable, folders: Sequence[Path], tags: Mapping[str, str], labels: Mapping[str, str]
+    cluster: Reachable, folders: Sequence[Path], images: Mapping[str, str], labels: Mapping[str, str]
 ) -> list[Manifest]:
     """The manifests of all folders: namespaces first, then the definitions of kinds."""
     render = kustomize(cluster.kubectl)
 
     def of(folder: Path) -> list[Manifest]:
         marked = {**labels, prune.SOURCE: prune.source_of(folder)} if labels else {}
-        return load(folder, render, images=tags, labels=marked, served=lambda kind: _homes(cluster.api, kind))
+        return load(folder, render, images=images, labels=marked, served=lambda kind: _homes(cluster.api, kind))
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         loaded = pool.map(of, folders)
@@ -201,13 +200,6 @@ def _not_served(api: Api, manifest: Manifest) -> ManifestError:
         fix = "it is Kubernetes' own, which this cluster is too old for or has switched off"
     problem = f"the cluster does not know {version} {kind}: {fix}; {_homes(api, kind)}"
     return ManifestError(manifest.where(("apiVersion",)), manifest.subject, problem)
-
-
-def _name_and_tag(reference: str) -> tuple[str, str]:
-    name, _, tag = reference.rpartition(":")
-    if not name or "/" in tag:
-        raise UsageError(f"the image {reference!r} has no tag: give it as name:tag")
-    return name, tag
 
 
 def _place(api: Api, manifests: Iterable[Manifest], defined: definitions.Definitions) -> list[_Placed]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from harness.errors import CommandError, ManifestError
+from harness.errors import CommandError, ManifestError, UsageError
 from harness.kube.kubectl import JsonObject, Kubectl
 from harness.kube.schemas import UnknownKind, misplaced, problems
 from harness.kube.sources import FieldPath, Source, read_file, read_text, subject_of
@@ -71,9 +71,9 @@ def load(
 ) -> list[Manifest]:
     """The objects of a folder (or of one file), in the order in which they can be applied: namespaces first.
 
-    ``render`` is needed for a kustomization, and for ``images`` (name -> tag) and ``labels`` (added to every object's
-    metadata, never to selectors and pod templates). ``served`` says where a cluster serves a kind, for the message of
-    one that Kubernetes has not in that version. Raises ManifestError, which lists everything that is wrong.
+    ``render`` is needed for a kustomization, and for ``images`` (name -> full reference) and ``labels`` (added to every
+    object's metadata, never to selectors and pod templates). ``served`` says where a cluster serves a kind, for the
+    message of one that Kubernetes has not in that version. Raises ManifestError, which lists everything that is wrong.
     """
     if not folder.exists():
         raise ManifestError(str(folder), "", "there is no such folder")
@@ -238,11 +238,18 @@ def _overlay(resources: Sequence[str], images: Mapping[str, str], labels: Mappin
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "resources": list(resources),
-        "images": [{"name": name, "newTag": tag} for name, tag in sorted(images.items())],
+        "images": [_replaced(name, reference) for name, reference in sorted(images.items())],
         "labels": [{"pairs": dict(labels), "includeSelectors": False, "includeTemplates": False}] if labels else [],
         "sortOptions": {"order": "legacy"},  # namespaces first, webhooks last
         "buildMetadata": ["originAnnotations"],
     }
+
+
+def _replaced(name: str, reference: str) -> JsonObject:
+    new, _, tag = reference.rpartition(":")
+    if not new or "/" in tag:
+        raise UsageError(f"the image {reference!r} has no tag: give it as name:tag")
+    return {"name": name, "newName": new, "newTag": tag}
 
 
 def _placed(body: JsonObject, folder: Path, overlay: Path, sources: Sequence[Source]) -> Source:

@@ -45,7 +45,9 @@ def deployed(case: Case, name: str) -> Iterator[Case]:
     with tempfile.TemporaryDirectory(prefix="harness-broken-") as folder:
         built = case_images(Timeline(), SERVICES, patched(name, Path(folder)))
     case.cluster.load_images([image.archive for image in built.values()])
-    broken = replace(case, images={**case.images, **{one: image.reference for one, image in built.items()}})
+    broken = replace(
+        case, images={**case.images, **{one: case.cluster.reference(image.reference) for one, image in built.items()}}
+    )
     try:
         broken.deploy()
         yield broken

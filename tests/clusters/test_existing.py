@@ -3,7 +3,7 @@
 import json
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +14,7 @@ from typing import ClassVar
 import pytest
 
 from harness.clusters.contexts import Entrance
-from harness.clusters.existing import ExistingProvider
+from harness.clusters.existing import ExistingProvider, Means, Told
 from harness.clusters.lease import Lease
 from harness.clusters.provider import Cluster, ExternalPeer, Node, Shared
 from harness.errors import ClusterError, HarnessError, SettingsError, UsageError
@@ -81,6 +81,23 @@ def write(file: Path, server: str, context: str = "ours", token: str = "right") 
     return file
 
 
+@dataclass(frozen=True)
+class Shelf:
+    """A registry that notes what is put there."""
+
+    prefix: str
+    pushed: ClassVar[list[str]] = []
+
+    def prepare(self, timeline: Timeline) -> None:
+        timeline.say("the registry is prepared")
+
+    def reference(self, image: str) -> str:
+        return f"{self.prefix}/{image}"
+
+    def push(self, archives: Sequence[Path], timeline: Timeline) -> None:  # noqa: ARG002 -- as a registry has it
+        self.pushed.extend(self.reference(archive.name) for archive in archives)
+
+
 class Leaving:
     """What is done when a cluster is left: noted, and sometimes impossible."""
 
@@ -111,8 +128,9 @@ class Here:
     def paths(self) -> Paths:
         return Paths(self.folder / "cache", self.folder / "state")
 
-    def provider(self, entrance: Entrance | None = None) -> ExistingProvider:
-        return ExistingProvider(self.paths.clusters, lambda _: self.folder / "kubectl", entrance, "", self.leaving)
+    def provider(self, entrance: Entrance | None = None, told: Told = Told()) -> ExistingProvider:  # noqa: B008 -- it is frozen
+        means = Means(lambda _: self.folder / "kubectl", Shelf, self.leaving)
+        return ExistingProvider(self.paths.clusters, means, entrance, told)
 
 
 @pytest.fixture
@@ -136,6 +154,36 @@ def test_what_is_entered_is_found_by_its_name_alone(here: Here) -> None:
     assert stat.S_IMODE(found.kubeconfig.stat().st_mode) == 0o600
     assert isinstance(found, Shared)
     assert not isinstance(found, Node | ExternalPeer)
+
+
+def test_images_go_to_the_registry_that_was_told_when_the_cluster_was_entered(here: Here) -> None:
+    entrance = Entrance(write(here.folder / "config", here.server), "ours")
+    here.provider(entrance, Told(image_prefix="eu.example.com/team")).create("mine", here.timeline).close()
+
+    for provider in (here.provider(), here.provider(entrance), here.provider()):
+        found = provider.attach("mine")
+        assert found is not None
+        assert found.reference("shop:1") == "eu.example.com/team/shop:1"
+        Shelf.pushed.clear()
+        found.load_images([Path("shop.tar")])
+    assert Shelf.pushed == ["eu.example.com/team/shop.tar"]
+
+
+def test_without_a_registry_images_keep_their_names_and_are_pushed_nowhere(here: Here) -> None:
+    entrance = Entrance(write(here.folder / "config", here.server), "ours")
+    entered = here.provider(entrance).create("mine", here.timeline)
+    entered.close()
+
+    assert entered.reference("harness.dev/shop:1") == "harness.dev/shop:1"
+    entered.load_images([Path("/nowhere")])
+
+
+def test_what_pushing_needs_is_built_beforehand_where_a_registry_is_told(here: Here) -> None:
+    here.provider().build(here.timeline)
+    assert "prepared" not in here.said.getvalue()
+
+    here.provider(told=Told(image_prefix="eu.example.com/team")).build(here.timeline)
+    assert "the registry is prepared" in here.said.getvalue()
 
 
 def test_renewed_credentials_are_taken_over(here: Here) -> None:

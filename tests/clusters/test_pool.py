@@ -51,6 +51,9 @@ class FolderCluster:
     def load_images(self, archives: Sequence[Path]) -> None:
         raise NotImplementedError
 
+    def reference(self, image: str) -> str:
+        raise NotImplementedError
+
     def export_logs(self, folder: Path) -> None:
         raise NotImplementedError
 

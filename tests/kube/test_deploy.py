@@ -72,7 +72,7 @@ def test_what_is_applied_is_one_list_with_its_namespace_first(fake: FakeApi, rea
     fake.answers[SPACE] = lambda: body("Namespace") if applied.exists() else None
     fake.answers[SERVICE] = lambda: body("Service") if applied.exists() else None
 
-    done = apply(reached, [folder], {"shop": "harness.dev/shop:4f2a"}, {}, seconds=60)
+    done = apply(reached, [folder], {"harness.dev/shop": "harness.dev/shop:4f2a"}, {}, seconds=60)
 
     assert [one["kind"] for one in json.loads(applied.read_text())["items"]] == ["Namespace", "Service"]
     assert [str(one) for one in done.changes] == ["namespace/shop created", "service/shop created in shop"]

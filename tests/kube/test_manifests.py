@@ -98,12 +98,12 @@ def test_a_kustomization_is_rendered_and_its_objects_are_placed_where_they_were_
     def render(overlay: Path) -> str:
         asked = json.loads((overlay / "kustomization.yaml").read_text())
         assert (overlay / asked["resources"][0]).resolve() == tmp_path.resolve()
-        assert asked["images"] == [{"name": "shop", "newTag": "2"}]
+        assert asked["images"] == [{"name": "shop", "newName": "localhost:5000/team/shop", "newTag": "2"}]
         assert asked["labels"] == [{"pairs": {"a": "b"}, "includeSelectors": False, "includeTemplates": False}]
         origin = "metadata:\n  annotations:\n    config.kubernetes.io/origin: |\n      path: "
         return SERVICE.replace("metadata:\n", f"{origin}{asked['resources'][0]}/a.yaml\n")
 
-    found = load(tmp_path, render, images={"shop": "2"}, labels={"a": "b"})
+    found = load(tmp_path, render, images={"shop": "localhost:5000/team/shop:2"}, labels={"a": "b"})
 
     assert [(one.subject, one.file, one.line) for one in found] == [("Service/shop", tmp_path / "a.yaml", 2)]
     assert "annotations" not in found[0].object["metadata"]

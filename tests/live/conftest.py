@@ -83,7 +83,7 @@ def image(cluster: Cluster) -> str:
     """An image that is on the shared cluster's node and has Python."""
     found = prober_image(Timeline())
     cluster.load_images([found.archive])
-    return found.reference
+    return cluster.reference(found.reference)
 
 
 @pytest.fixture

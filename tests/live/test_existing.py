@@ -18,6 +18,7 @@ from harness.kube.leftovers import LEASES, PLACE
 from harness.kube.wait import patient, wait_until
 
 from .pods import SECONDS
+from .registry import registry_on
 from .room import environment
 from .user import Done
 
@@ -219,3 +220,40 @@ def test_a_user_who_lacks_something_is_told_what_it_is_for(cluster: Cluster, lea
     assert done.status == pytest.ExitCode.TESTS_FAILED, done.said
     assert "not allowed, for namespaces for tests: create, delete, get, list, patch namespaces" in done.said
     assert 'cannot create resource "namespaces"' in done.said
+
+
+PULLED = """\
+from pathlib import Path
+
+def test_the_canary_flips(cluster, policy_enforced):
+    pods = cluster.api.items("/api/v1/pods", labelSelector="harness.dev/owner=canary")
+    images = {container["image"] for pod in pods for container in pod["spec"]["containers"]}
+    Path("made").write_text(" ".join(images))
+"""
+
+
+def test_images_are_pushed_to_a_registry_and_pulled_from_there(
+    elsewhere: Elsewhere, cluster: Cluster, api: Api, namespace: str, tmp_path: Path
+) -> None:
+    (elsewhere.folder / "test_it.py").write_text(PULLED)
+    with registry_on(cluster, namespace, tmp_path) as registry:
+        first = elsewhere.pytest(f"--image-prefix={registry}/team")
+        again = elsewhere.pytest(f"--image-prefix={registry}/team")
+
+    for done in (first, again):
+        assert done.status == pytest.ExitCode.OK, done.said
+    assert f"push {registry}/team/prober:" in first.said
+    assert f"push {registry}" not in again.said, "it is there"
+    assert elsewhere.made().startswith(f"{registry}/team/prober:")
+    assert objects(api) == set()
+
+
+def test_a_registry_that_cannot_be_reached_is_named(elsewhere: Elsewhere, api: Api) -> None:
+    (elsewhere.folder / "test_it.py").write_text(PULLED)
+
+    done = elsewhere.pytest("--image-prefix=127.0.0.1:1/team")
+
+    assert done.status == pytest.ExitCode.TESTS_FAILED, done.said
+    assert "could not be pushed to 127.0.0.1:1/team/prober:" in done.said
+    assert "connection refused" in done.said
+    assert objects(api) == set()

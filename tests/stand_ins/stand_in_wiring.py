@@ -53,6 +53,10 @@ class StandInCluster:
     def load_images(self, archives: Sequence[Path]) -> None:
         """It needs none."""
 
+    def reference(self, image: str) -> str:
+        """As it is."""
+        return image
+
     def export_logs(self, folder: Path) -> None:
         """It has none."""
 

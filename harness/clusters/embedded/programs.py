@@ -132,18 +132,24 @@ PROGRAMS: Mapping[str, Program] = {
         {"github.com/traefik/traefik/v3/pkg/version.Version": "{number}"},
     ),
 }
-"""Every program, by the name of its binary."""
+"""Every program of an embedded node, by the name of its binary."""
+
+TOOLS: Mapping[str, Program] = {
+    "crane": Program("registry", "github.com/google/go-containerregistry/cmd/crane", tags=""),
+}
+"""Programs for other clusters: built only where they are asked for."""
 
 
 def choose(names: Collection[str] | None) -> dict[str, Program]:
-    """The programs of these names (default: all), a name that one of them is called by included. Raises UsageError."""
+    """The programs of these names (default: all of a node), or of names that they are called by. Raises UsageError."""
     if names is None:
         return dict(PROGRAMS)
-    owners = {call: name for name, program in PROGRAMS.items() for call in (name, *program.calls)}
+    known = {**PROGRAMS, **TOOLS}
+    owners = {call: name for name, program in known.items() for call in (name, *program.calls)}
     if unknown := sorted(set(names) - set(owners)):
         raise UsageError(f"no component is named {', '.join(unknown)}; there are {', '.join(sorted(owners))}")
     chosen = {owners[name] for name in names}
-    return {name: program for name, program in PROGRAMS.items() if name in chosen}
+    return {name: program for name, program in known.items() if name in chosen}
 
 
 def key(program: Program, sources: Path, go_version: str) -> str:

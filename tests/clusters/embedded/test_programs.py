@@ -6,9 +6,10 @@ import pytest
 
 from harness.clusters.embedded import programs
 from harness.clusters.embedded.gotoolchain import COMPONENTS
-from harness.clusters.embedded.programs import PROGRAMS, Program
+from harness.clusters.embedded.programs import PROGRAMS, TOOLS, Program
 from harness.errors import BuildError, UsageError
 
+ALL = {**PROGRAMS, **TOOLS}
 GO = "go version go1.26.8 linux/amd64"
 ONE = Program("tiny", "./one", released_as="example.com/released", stamps={"main.version": "{number}"})
 
@@ -89,18 +90,18 @@ def test_a_program_whose_module_go_mod_does_not_require_cannot_be_linked() -> No
         ONE.link_option("module example.com/tiny\n")
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", ALL)
 def test_every_program_is_linked_with_versions_of_its_go_mod(name: str) -> None:
-    program = PROGRAMS[name]
+    program = ALL[name]
     option = program.link_option((COMPONENTS / program.module / "go.mod").read_text())
     assert option.startswith(f"-ldflags={program.package}=-s -w")
     assert option.count("-X=") == len(program.stamps)
     assert "{" not in option
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", ALL)
 def test_the_sources_of_every_program_of_ours_are_there(name: str) -> None:
-    program = PROGRAMS[name]
+    program = ALL[name]
     if program.own_sources is not None:
         assert (COMPONENTS / program.module / program.own_sources / "main.go").is_file()
     assert (COMPONENTS / program.module / "go.sum").is_file()
@@ -110,8 +111,9 @@ def test_a_program_is_chosen_by_any_name_it_is_called_by() -> None:
     assert list(programs.choose(["kubectl", "felix", "kubelet"])) == ["kubenode", "policynode"]
 
 
-def test_every_program_is_chosen_where_none_is_named() -> None:
+def test_every_program_of_a_node_is_chosen_where_none_is_named_and_a_tool_by_its_name() -> None:
     assert programs.choose(None) == PROGRAMS
+    assert programs.choose(["crane"]) == {"crane": TOOLS["crane"]}
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
