@@ -205,10 +205,13 @@ def deployed_case(cluster: Cluster, settings: Settings, timeline: Timeline) -> C
 
     Of several processes of a run, one deploys and the others find it, and leave it: by then tests may be changing it.
     """
+    from harness.chaos.healing import heal_first  # noqa: PLC0415 -- for those who deploy
+
     deployed = settings.paths.cluster(settings.name) / DEPLOYED
     with alone_with(settings.paths, settings.name, timeline):
         case = open_case(cluster, settings, timeline)
         if not (deployed.exists() and deployed.read_text() == settings.run_id):
+            heal_first(cluster, settings, timeline)
             with timeline.phase("case deployed") as say:
                 changed = case.deploy(on_hint=timeline.meanwhile)
                 say(f"{len(changed)} objects changed" if changed else "unchanged")

@@ -229,7 +229,10 @@ def deploy(settings: Settings, options: argparse.Namespace) -> int:
     service = _service(options.service, SERVICES)
     timeline = Timeline()
     with pool.join(settings, _provider(settings), visit=timeline) as cluster:
+        from harness.chaos.healing import heal_first  # noqa: PLC0415 -- as above
+
         case = open_case(cluster, settings, timeline)
+        heal_first(cluster, settings, timeline)
         with timeline.phase("rollout"):
             changed = case.deploy(service, on_hint=timeline.meanwhile)
         for line in changed or ["nothing changed"]:

@@ -21,6 +21,7 @@ from harness.records import said_in
 from harness.report.results import Results, require_writable, versions, write_report
 from harness.run import Run
 from harness.settings import OPTIONS, PYTEST_KIND_OPTIONS, Settings, add_options, from_ini, gather
+from harness.signals import end_as_by_ctrl_c
 from harness.timeline import Phase
 
 if TYPE_CHECKING:  # pytest loads this file in every run: the Kubernetes client only where a cluster is used
@@ -106,6 +107,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[RUN] = Run(settings)
     config.stash[AMBIENT] = os.environ.pop("KUBECONFIG", None)
     _bound_every_test(config, settings.patience)
+    end_as_by_ctrl_c(config.add_cleanup)
     if worker is None:
         try:
             require_writable(settings.artifacts, ("report.json", *(["junit.xml"] if _writes_junit(config) else [])))
@@ -600,7 +602,7 @@ def chaos(pytestconfig: pytest.Config, case: "Case", chaos_scene: Callable[[Iter
 
 
 @pytest.fixture(scope="session")
-def history(pytestconfig: pytest.Config, chaos: "Chaos") -> "ChaosRun":
+def history(request: pytest.FixtureRequest, pytestconfig: pytest.Config, chaos: "Chaos") -> "ChaosRun":
     """One run of chaos on the case, with its history, as the options say that begin with ``--chaos``.
 
     A run that breaks a promise is shrunk. After a fault on what enforces policies the canary runs again. Skips where
@@ -613,3 +615,6 @@ def history(pytestconfig: pytest.Config, chaos: "Chaos") -> "ChaosRun":
             return chaos.run_as_wanted()
         except RunnerAbsent as absent:
             pytest.skip(str(absent))
+        except UsageError as error:
+            request.session.shouldfail = str(error).partition("\n")[0].rstrip(":")  # not once for each test
+            raise

@@ -362,6 +362,10 @@ def gather(
             (f"environment variable {option.variable}", environment.get(option.variable)),
             (f"ini key {option.ini}", ini.get(option.ini)),
         ):
+            if value == "" and source == option.flag and option.field not in PYTEST_KIND_OPTIONS:
+                raise SettingsError(
+                    f"{source}: is empty, as of a variable that is not set: give a value, or leave it out"
+                )
             if not _unset(option, value):
                 values[option.field] = _split_repeated(option, value)
                 origin[option.field] = source

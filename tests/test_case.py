@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ def of_run(tmp_path: Path, run_id: str) -> Settings:
 
 
 def deploy(settings: Settings) -> None:
-    cluster: Any = None
+    cluster: Any = SimpleNamespace(name="one")
     case.deployed_case(cluster, settings, Timeline(StringIO()))
 
 

@@ -684,8 +684,9 @@ def test_an_installed_plugin_and_the_checkouts_conftest_are_one(
     assert log(run) == ["create mine", "delete mine"]
 
 
-def test_ctrl_c_lets_go_of_the_cluster(run: pytest.Pytester) -> None:
-    run.makepyfile("import os, signal\ndef test_one(cluster): os.kill(os.getpid(), signal.SIGINT)")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_interrupts_a_run_lets_go_of_the_cluster(run: pytest.Pytester, number: signal.Signals) -> None:
+    run.makepyfile(f"import os\ndef test_one(cluster): os.kill(os.getpid(), {number:d})")
     result = run.runpytest_subprocess()
     assert result.ret == pytest.ExitCode.INTERRUPTED
     assert [line.split()[0] for line in log(run)] == ["create", "delete"]

@@ -34,6 +34,12 @@ def test_the_options_are_those_of_the_interface() -> None:
     }
 
 
+def test_an_empty_value_on_the_command_line_is_a_variable_that_was_not_set() -> None:
+    with pytest.raises(SettingsError, match="--chaos-plan: is empty, as of a variable that is not set"):
+        settings({"chaos_plan": ""})
+    assert settings({}, {"HARNESS_CHAOS_PLAN": ""}).chaos_plan is None
+
+
 def test_every_option_has_a_help_text() -> None:
     assert [option.flag for option in OPTIONS if not option.help] == []
 

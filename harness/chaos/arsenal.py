@@ -24,12 +24,14 @@ SOLE: Final = 0.2
 class Arsenal:
     """What a run can do: faults by kind, and aims by name.
 
-    ``late`` is for how many seconds longer than planned clients go on for a fault that has not hit.
+    ``late`` is for how many seconds longer than planned clients go on for a fault that has not hit. ``again`` are the
+    options of pytest that run the same again, where it is more than a plan.
     """
 
     faults: Faults
     aims: Aims = field(default_factory=dict)
     late: float = LATE_SECONDS
+    again: str = ""
 
     def candidates(self, scene: Scene) -> list[Candidate]:
         """Every fault that can be drawn here, on each of its targets, and at each of its aims."""
@@ -62,6 +64,8 @@ class Arsenal:
             problem = _unknown(fault, self) or _elsewhere(fault.target, fault.kind, targets[fault.kind])
             if not problem and fault.aim:
                 problem = _elsewhere(fault.target, fault.aim, aimed[fault.aim])
+            if not problem and not fault.seconds and not fault.aim and self.faults[fault.kind].seconds[1]:
+                problem = f"{fault.kind} is to last, and has no seconds, for how long"
             if problem:
                 yield f"faults[{number}]: {problem}"
 
@@ -77,4 +81,4 @@ def _unknown(fault: PlannedFault, arsenal: Arsenal) -> str:
 def _elsewhere(target: str, what: str, known: set[str]) -> str:
     if target in known:
         return ""
-    return f"{what} has no target {target} here, but {', '.join(sorted(known)) or 'none at all'}"
+    return f"{what} has no target {target!r} here, but {', '.join(sorted(known)) or 'none at all'}"

@@ -6,12 +6,14 @@ from functools import partial
 
 from harness.chaos import resident
 from harness.chaos.undo import Undo, perform, persistently, read
-from harness.clusters.provider import Cluster
+from harness.clusters.provider import Cluster, Shared
 from harness.clusters.runs import Runs
 from harness.clusters.undo import Undos
 from harness.errors import ClusterError, HarnessError
 from harness.kube.client import Api
 from harness.paths import Paths
+from harness.settings import Settings
+from harness.timeline import Timeline
 
 
 @dataclass
@@ -51,6 +53,28 @@ def heal_all(cluster: Cluster, api: Api, paths: Paths) -> Healed:
     except HarnessError as error:
         healed.failed.append(error)
     return healed
+
+
+def heal_left(cluster: Cluster, api: Callable[[], Api], paths: Paths, own: str) -> list[str]:
+    """Heal what killed runs have broken, before something is made anew; a line for each thing that was done.
+
+    What is undone later would give back what was there before. Nothing is done while another run than ``own`` lives,
+    since that may be at it, or where others use the cluster from elsewhere: there the healers go on. Raises what could
+    not be undone.
+    """
+    folder = paths.cluster(cluster.name)
+    if isinstance(cluster, Shared) or set(Runs(folder).living()) - {own} or not Undos(folder).names():
+        return []
+    healed = heal_all(cluster, api(), paths)
+    if healed.failed:
+        raise healed.failed[0]
+    return healed.done
+
+
+def heal_first(cluster: Cluster, settings: Settings, timeline: Timeline) -> None:
+    """The same before the case is deployed, told on the timeline."""
+    for line in heal_left(cluster, lambda: cluster.api, settings.paths, settings.run_id):
+        timeline.say(f"  left by a killed run of chaos, {line}")
 
 
 def heal_entry(cluster: Cluster, api: Api, paths: Paths, name: str) -> str:

@@ -21,7 +21,7 @@ QUIET: Final = 3.0
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
 
 class Load(_Part):
@@ -119,6 +119,8 @@ def read_plan(file: Path, kinds: Collection[str], aims: Collection[str]) -> Plan
 
 def _json(file: Path) -> str:
     """The text of a file, which is JSON. Raises UsageError."""
+    if file.exists() and not (file.is_file() or file.is_dir()):
+        raise UsageError(f"--chaos-plan: {file} is no file")  # but a pipe or a device, which might never end
     try:
         text = file.read_text(encoding="utf-8")
         json.loads(text)
@@ -128,6 +130,8 @@ def _json(file: Path) -> str:
         raise UsageError(f"--chaos-plan: {file} is no plan: it is not UTF-8 text ({error.reason})") from error
     except json.JSONDecodeError as error:
         raise UsageError(f"--chaos-plan: {file}:{error.lineno}: is not JSON: {error.msg}") from error
+    except ValueError as error:  # of numbers with thousands of digits
+        raise UsageError(f"--chaos-plan: {file} is no plan: {error}") from error
     except RecursionError as error:
         raise UsageError(f"--chaos-plan: {file} is no plan: it is nested too deeply to be read") from error
     return text

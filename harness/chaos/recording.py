@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from harness.chaos.availability import PERCENTILES, recoveries, stretches
 from harness.chaos.history import Outcome
-from harness.chaos.runner import Run, replay
+from harness.chaos.runner import Run
 from harness.chaos.strikes import kinds
 from harness.records import Records
 
@@ -50,7 +50,7 @@ def summary(run: Run) -> list[str]:
         *_table(("fault that hit", "planned s", "fired s", "healed s", "longest without an ok s"), _faults(run)),
         *_table(("promise", "looked at", "broken"), _promises(run)),
         *(f"  {one}" for one in [one for one in run.strikes if one.vacuous][:SHOWN]),
-        replay(run.folder),
+        run.replay,
     ]
 
 
@@ -96,4 +96,4 @@ def told(run: Run) -> str:
         wrong.append(f"… and {len(run.findings) - SHOWN} more in {run.folder / 'findings.txt'}")
     if not run.hits:
         wrong += ["no fault hit: the run proves nothing", *(f"  {one}" for one in run.strikes)]
-    return "\n".join([*wrong, replay(run.folder)])
+    return "\n".join([*wrong, run.replay])

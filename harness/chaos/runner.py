@@ -41,7 +41,10 @@ Note = Callable[[Strike], None]
 
 @dataclass(frozen=True)
 class Run:
-    """What a run came to. ``folder`` holds all of it as files, among them the plan that replays it."""
+    """What a run came to. ``folder`` holds all of it as files, among them the plan that replays it.
+
+    ``again`` are the options that do, where it was more than a plan.
+    """
 
     folder: Path
     plan: Plan
@@ -49,6 +52,12 @@ class Run:
     operations: Sequence[Operation]
     rows: Json
     judgements: Sequence[Judgement]
+    again: str = ""
+
+    @property
+    def replay(self) -> str:
+        """How it is played again, in words."""
+        return _replay(self.folder, self.again)
 
     @property
     def findings(self) -> list[Finding]:
@@ -109,14 +118,14 @@ def run(plan: Plan, scene: Scene, workload: Workload, arsenal: Arsenal, folder: 
         operations = recorder.operations()
     (folder / "rows.json").write_text(json.dumps(rows, default=str), encoding="utf-8")
     judgements = [checker.check(operations, rows) for checker in workload.checkers(strikes)]
-    done = Run(folder, plan, strikes, operations, rows, judgements)
+    done = Run(folder, plan, strikes, operations, rows, judgements, arsenal.again)
     (folder / "findings.txt").write_text("".join(f"{one}\n" for one in done.findings), encoding="utf-8")
     return done
 
 
-def replay(folder: Path) -> str:
-    """How the run in a folder is played again, in words."""
-    return f"replay: pytest -m chaos --chaos-plan={folder / 'plan.json'}"
+def _replay(folder: Path, again: str) -> str:
+    plan = f"--chaos-plan={folder / 'plan.json'}"
+    return f"replay: pytest -m chaos {again or plan}"
 
 
 class _Nemesis:
@@ -253,7 +262,7 @@ def _nemesis(scene: Scene, arsenal: Arsenal, plan: Plan, folder: Path, say: Say)
             say(f"interrupted: what is broken is healed before the run ends{nemesis.moment}")
             scene.stop.set()
             nemesis.wait()
-            say(f"healed; {replay(folder)}")
+            say(f"healed; {_replay(folder, arsenal.again)}")
             raise
         finally:
             scene.stop.set()

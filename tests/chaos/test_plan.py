@@ -1,6 +1,7 @@
 """Plans: drawn from a seed, written down, and read again, or refused with the place that is wrong."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,8 @@ def written(tmp_path: Path, **changes: Any) -> Path:  # noqa: ANN401 -- JSON
         ),
         ({"faults": [{"kind": "freeze", "target": "x", "at": 99}]}, r"faults\[0\].at: it is at 99 s, and the run ends"),
         ({"load": {"clients": 0}}, "load.clients: "),
+        ({"faults": [{"kind": "freeze", "target": "x", "at": "1"}]}, r"faults\[0\].at: Input should be a valid number"),
+        ({"faults": [{"kind": "freeze", "target": "x", "at": 1, "index": True}]}, r"faults\[0\].index: "),
     ],
 )
 def test_what_is_wrong_with_a_plan_is_named(tmp_path: Path, changes: dict[str, Any], problem: str) -> None:
@@ -101,6 +104,7 @@ def test_what_is_wrong_with_a_plan_is_named(tmp_path: Path, changes: dict[str, A
         (b"[]", r"plan.json: the file: "),
         (b"42", r"plan.json: the file: "),
         (b"\xff", r"plan.json is no plan: it is not UTF-8 text"),
+        (b'{"seed": ' + b"9" * 5000 + b"}", r"plan.json is no plan: Exceeds the limit"),
         (b"[" * 100_000, r"plan.json is no plan: it is nested too deeply"),
     ],
 )
@@ -143,6 +147,13 @@ def test_a_missing_field_is_told_at_the_fault_that_lacks_it(tmp_path: Path) -> N
 
     with pytest.raises(UsageError, match=r"plan.json:2: faults\[0\].target: Field required"):
         read_plan(file, KINDS, AIMS)
+
+
+def test_a_pipe_is_no_plan_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(UsageError, match="pipe is no file"):
+        read_plan(tmp_path / "pipe", KINDS, AIMS)
 
 
 def test_a_folder_is_no_plan(tmp_path: Path) -> None:

@@ -60,6 +60,13 @@ def test_a_run_that_hit_nothing_has_no_table_of_faults() -> None:
     assert not [line for line in summary(run(VACUOUS)) if "fault that hit" in line]
 
 
+def test_a_run_of_more_than_a_plan_is_replayed_by_its_own_options() -> None:
+    assert (
+        summary(replace(run(STRUCK), again="--chaos-engine=e.yaml"))[-1]
+        == "replay: pytest -m chaos --chaos-engine=e.yaml"
+    )
+
+
 def test_what_is_wrong_is_told_with_what_the_fault_itself_saw() -> None:
     strike = Strike(KILL, 3.0, hit=3.5, healed=5.0, vacuous=False, failed="shop/pod-delete: Fail")
     finding = Finding("every invoice is paid once", "I1", "paid twice")

@@ -120,11 +120,12 @@ def test_a_plan_that_names_what_is_not_here_is_refused_before_anything_is_asked(
     cluster = cast("Cluster", Here())
     scene = Scene(cluster, Ready().api, [], Remembered(), prober_image="", allow_ephemeral=False, labels={})
     faults = (
-        PlannedFault(kind="stop", target="it", at=0),
-        PlannedFault(kind="stop", target="that", at=0),
+        PlannedFault(kind="stop", target="it", at=0, seconds=1),
+        PlannedFault(kind="stop", target="", at=0, seconds=1),
         PlannedFault(kind="flood", target="it", at=0),
         PlannedFault(kind="stop", target="it", at=0, aim="heart"),
         PlannedFault(kind="stop", target="it", at=0, aim="doorway"),
+        PlannedFault(kind="stop", target="it", at=0),
     )
     plan = Plan(seed=1, duration=0.1, load=Load(clients=1), faults=faults)
     arsenal = Arsenal({"stop": Stop()}, {"doorway": Doorway()})
@@ -134,10 +135,11 @@ def test_a_plan_that_names_what_is_not_here_is_refused_before_anything_is_asked(
 
     assert str(raised.value).splitlines() == [
         "the plan cannot be carried out on cluster plain:",
-        "  faults[1]: stop has no target that here, but it",
+        "  faults[1]: stop has no target '' here, but it",
         "  faults[2]: no fault is named 'flood': stop",
         "  faults[3]: no aim is named 'heart': doorway",
-        "  faults[4]: doorway has no target it here, but door",
+        "  faults[4]: doorway has no target 'it' here, but door",
+        "  faults[5]: stop is to last, and has no seconds, for how long",
     ]
     assert not (tmp_path / "run").exists()
 
@@ -145,7 +147,9 @@ def test_a_plan_that_names_what_is_not_here_is_refused_before_anything_is_asked(
 def test_a_run_that_is_interrupted_heals_and_says_what(tmp_path: Path) -> None:
     cluster = cast("Cluster", Here())
     scene = Scene(cluster, Ready().api, [], Remembered(), prober_image="", allow_ephemeral=False, labels={})
-    plan = Plan(seed=1, duration=600, load=Load(clients=1), faults=(PlannedFault(kind="stop", target="it", at=0),))
+    plan = Plan(
+        seed=1, duration=600, load=Load(clients=1), faults=(PlannedFault(kind="stop", target="it", at=0, seconds=600),)
+    )
     said: list[str] = []
     hit = threading.Event()
 
@@ -155,7 +159,6 @@ def test_a_run_that_is_interrupted_heals_and_says_what(tmp_path: Path) -> None:
             with super().strike(scene, target, index) as evidence:
                 hit.set()
                 yield evidence
-                scene.hold(600)
 
     def check() -> None:
         if hit.is_set():
@@ -166,7 +169,7 @@ def test_a_run_that_is_interrupted_heals_and_says_what(tmp_path: Path) -> None:
         run(plan, scene, Service(), Arsenal({"stop": Interrupted()}), tmp_path / "run", say=said.append)
 
     assert said[0] == "interrupted: what is broken is healed before the run ends; now: stop of it"
-    assert said[1].startswith("stop of it [0] at 0.00 s: it: it stands still")
+    assert said[1].startswith("stop of it [0] at 0.00 s for 600 s: it: it stands still")
     assert said[2] == f"healed; replay: pytest -m chaos --chaos-plan={tmp_path / 'run' / 'plan.json'}"
 
 

@@ -17,7 +17,7 @@ from harness.kube.discovery import discover
 from harness.kube.leftovers import LEASES, PLACE
 from harness.kube.wait import patient, wait_until
 
-from .pods import SECONDS
+from .pods import SECONDS, Pods
 from .registry import registry_on
 from .room import environment
 from .user import Done
@@ -225,16 +225,19 @@ def test_a_user_who_lacks_something_is_told_what_it_is_for(cluster: Cluster, lea
 PULLED = """\
 from pathlib import Path
 
-def test_the_canary_flips(cluster, policy_enforced):
-    pods = cluster.api.items("/api/v1/pods", labelSelector="harness.dev/owner=canary")
-    images = {container["image"] for pod in pods for container in pod["spec"]["containers"]}
-    Path("made").write_text(" ".join(images))
+def test_a_pod_of_it_runs(cluster, chaos_scene, namespace):
+    image = chaos_scene([]).prober_image
+    of = ("--namespace", namespace)
+    cluster.kubectl.run("run", "one", *of, f"--image={image}", "--restart=Never", "--command", "--", "true")
+    cluster.kubectl.run("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/one", *of, "--timeout=120s")
+    Path("made").write_text(image)
 """
 
 
 def test_images_are_pushed_to_a_registry_and_pulled_from_there(
-    elsewhere: Elsewhere, cluster: Cluster, api: Api, namespace: str, tmp_path: Path
+    elsewhere: Elsewhere, cluster: Cluster, pods: Pods, tmp_path: Path
 ) -> None:
+    api, namespace = cluster.api, pods.namespace
     (elsewhere.folder / "test_it.py").write_text(PULLED)
     with registry_on(cluster, namespace, tmp_path) as registry:
         first = elsewhere.pytest(f"--image-prefix={registry}/team")
@@ -246,6 +249,7 @@ def test_images_are_pushed_to_a_registry_and_pulled_from_there(
     assert f"push {registry}" not in again.said, "it is there"
     assert elsewhere.made().startswith(f"{registry}/team/prober:")
     assert objects(api) == set()
+    pods.run("loaded", "print('runs')")  # of the same content, by the name that it was loaded by
 
 
 def test_a_registry_that_cannot_be_reached_is_named(elsewhere: Elsewhere, api: Api) -> None:

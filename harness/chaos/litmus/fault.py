@@ -45,7 +45,7 @@ class EngineFault:
     @property
     def arsenal(self) -> Arsenal:
         """What that plan needs."""
-        return Arsenal({self.kind: self}, late=self.wanted.longest)
+        return Arsenal({self.kind: self}, late=self.wanted.longest, again=self.wanted.options)
 
     def targets(self, _scene: Scene) -> Sequence[Target]:
         """The file says what it is aimed at."""

@@ -30,6 +30,15 @@ class EngineFile:
         return read_engines(self.file)
 
     @property
+    def options(self) -> str:
+        """The options of pytest that run it again."""
+        said = [f"--chaos-engine={self.file}"]
+        said += [] if self.seed is None else [f"--chaos-seed={self.seed}"]
+        said += [] if self.runner == "native" else [f"--chaos-runner={self.runner}"]
+        said += [] if self.litmus_python is None else [f"--litmus-python={self.litmus_python}"]
+        return " ".join(said)
+
+    @property
     def longest(self) -> float:
         """Seconds after which all its experiments must be over. Raises ManifestError."""
         if self.runner == "operator":

@@ -222,6 +222,9 @@ KUBELET = {
     "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%"},
     "imageGCHighThresholdPercent": 100,
     "imageGCLowThresholdPercent": 99,
+    # What is loaded stays usable when somebody also pulls the same content from a registry (KEP-2535 would have it
+    # pulled anew by each name): all that is on this node is its user's.
+    "imagePullCredentialsVerificationPolicy": "NeverVerify",
     "serializeImagePulls": False,
     "registryPullQPS": 0,
     "eventRecordQPS": 0,

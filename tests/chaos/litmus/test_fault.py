@@ -1,6 +1,6 @@
 """A ChaosEngine as a fault: when it hit, what of it fails a run, and for how long clients go on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -74,6 +74,14 @@ def test_clients_ask_before_and_after_and_for_as_long_as_the_experiments_may_tak
     assert 0 < one.at < plan.duration
     assert fault.arsenal.late == engine.longest > 0
     assert fault.plan(100).duration == 100
+
+
+def test_it_is_run_again_by_the_options_that_ran_it(engine: EngineFile) -> None:
+    fault = EngineFault(engine, Path("folder"), Path("cache"), print)
+    other = replace(engine, runner="litmus-python", litmus_python=Path("litmus"), seed=None)
+
+    assert fault.arsenal.again == f"--chaos-engine={engine.file} --chaos-seed=7"
+    assert other.options == f"--chaos-engine={engine.file} --chaos-runner=litmus-python --litmus-python=litmus"
 
 
 def test_what_it_is_aimed_at_are_the_namespaces_of_the_engine_and_its_targets(engine: EngineFile) -> None:
