@@ -9,12 +9,16 @@ import jsonschema
 from kubernetes_validate import utils as published
 from referencing import Registry, Resource
 
-from harness.kube import names
+from harness.kube import names, quantities
 from harness.kube.kubectl import JsonObject
 from harness.kube.moved import gone
 from harness.kube.sources import FieldPath
 
 KUBERNETES: Final = "1.36"
+
+_QUANTITY: Final = "io.k8s.apimachinery.pkg.api.resource.Quantity"
+_FORMATS: Final = jsonschema.FormatChecker(formats=())
+"""What the schemas call the format of a text, as far as it is checked: a quantity's, which is our word for it."""
 
 
 class UnknownKind(Exception):
@@ -50,7 +54,7 @@ def problems(body: JsonObject) -> Iterator[tuple[FieldPath, str]]:
         yield ("apiVersion",) if old else ("kind",), old or _unknown(body["apiVersion"], body["kind"])
         return
     validator = jsonschema.Draft202012Validator(
-        {"$ref": f"{_definitions()['$id']}#/$defs/{definition}"}, registry=_registry()
+        {"$ref": f"{_definitions()['$id']}#/$defs/{definition}"}, registry=_registry(), format_checker=_FORMATS
     )
     for error in sorted(validator.iter_errors(body), key=lambda one: list(map(str, one.absolute_path))):
         yield tuple(error.absolute_path), _told(error)
@@ -62,7 +66,16 @@ def _definitions() -> JsonObject:
     content: JsonObject = published.schema_contents(
         f"kubernetes-json-schema/v{KUBERNETES}.0-local-strict/_definitions.json", KUBERNETES
     )
-    return content
+    quantity = {"type": ["string", "number", "null"], "format": "quantity"}  # oneOf there, which null is twice
+    return {**content, "$defs": {**content["$defs"], _QUANTITY: quantity}}
+
+
+@_FORMATS.checks("quantity", raises=ValueError)
+def _is_quantity(value: object) -> bool:
+    """Whether a value can be a quantity, as every number can. Raises ValueError with what is wrong."""
+    if isinstance(value, str) and (told := quantities.problem(value)):
+        raise ValueError(told)
+    return True
 
 
 @cache
@@ -111,4 +124,4 @@ def _told(error: jsonschema.ValidationError) -> str:
         return f"unknown field {fields}"
     if error.validator == "required":
         return f"{path or 'it'} lacks {error.message.removesuffix(' is a required property')}"
-    return f"{path}: {error.message}"
+    return f"{path}: {error.cause or error.message}"
