@@ -9,6 +9,7 @@ HarnessError
 ├── BuildError               a component or an image could not be built
 ├── CommandError             a program that we ran failed: carries its exit status and output
 │   └── ApiError             (in kube/client.py, with its kinds) the API server refused a request, or did not answer
+├── ObjectsRefused           the API server refused objects of a deployment: names each; others were applied
 ├── DatabaseError            a database refused a statement, or its connection broke: in the server's words
 ├── ForwardError             a port of a pod or a Service could not be forwarded, or the connection broke: says why
 ├── WaitTimeout              a deadline passed: says what was waited for and what was seen last
@@ -81,6 +82,10 @@ class CommandError(HarnessError):
         self.output = output
         shown = " ".join(self.command[:8]) + (" …" if len(self.command) > 8 else "")  # noqa: PLR2004 -- a line's worth
         super().__init__(f"`{shown}` ended with status {status}:\n{output.strip() or '(it printed nothing)'}")
+
+
+class ObjectsRefused(HarnessError):
+    """The API server refused objects of a deployment, and took others. One line for each, with its file and line."""
 
 
 class DatabaseError(HarnessError):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-from harness.errors import ManifestError, UsageError
+from harness.errors import CommandError, ManifestError, UsageError
 from harness.kube import definitions, going, prune
 from harness.kube.changes import Change, change, gone
 from harness.kube.client import Api, ApiError
@@ -15,6 +15,7 @@ from harness.kube.discovery import discover
 from harness.kube.kubectl import JsonObject
 from harness.kube.manifests import Manifest, kustomize, load
 from harness.kube.reachable import Reachable
+from harness.kube.refused import Sent, refused
 from harness.kube.rollout import OnHint, unheeded, wait_for_rollouts
 from harness.kube.schemas import misplaced
 from harness.kube.workload import Workload, is_workload
@@ -59,8 +60,9 @@ def deploy(
     the same name made and the manifests hold no more is deleted, but for what may hold data (``prune.KEPT``).
 
     Returns a line for each object that was created, configured or pruned: safe to repeat, and empty then. Raises
-    ManifestError or UsageError before anything is changed, WorkloadNotReady with the cause, WaitTimeout after
-    ``seconds``. Meanwhile ``on_hint`` is told what is wrong and may yet heal.
+    ManifestError or UsageError before anything is changed, ObjectsRefused where the API server takes only some of the
+    objects, WorkloadNotReady with the cause, WaitTimeout after ``seconds``. Meanwhile ``on_hint`` is told what is wrong
+    and may yet heal.
     """
     applied = apply(cluster, folders, images, labels, seconds=seconds, pruned=pruned)
     wait_for_rollouts(cluster, applied.workloads, seconds=seconds, on_hint=on_hint)
@@ -108,11 +110,11 @@ def apply(
     objects = [one.object for one in manifests]
     if defined:
         first = sum(map(_is_first, objects))
-        _apply(cluster, objects[:first])
+        _apply(cluster, before[:first], later=len(before) - first)
         definitions.wait_served(cluster.api, defined, seconds=seconds)
-        _apply(cluster, objects[first:])
+        _apply(cluster, before[first:])
     else:
-        _apply(cluster, objects)
+        _apply(cluster, before)
     after = _at_once(cluster.api.get, [one.path for one in before])
     changes = [change(one.manifest.object, one.body, body) for one, body in zip(before, after, strict=True)]
     outlived: dict[str, JsonObject] = {}
@@ -129,11 +131,19 @@ def apply(
     return Applied(changes, [Workload(one["kind"], home, one["metadata"]["name"]) for one, home in places], outlived)
 
 
-def _apply(cluster: Reachable, objects: Sequence[JsonObject]) -> None:
-    if objects:
-        document = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
-        options = ("--server-side", "--force-conflicts", f"--field-manager={prune.MANAGER}")
+def _apply(cluster: Reachable, placed: Sequence[_Placed], *, later: int = 0) -> None:
+    """Send objects to the API server; ``later`` others follow. Raises ObjectsRefused."""
+    if not placed:
+        return
+    document = json.dumps({"apiVersion": "v1", "kind": "List", "items": [one.manifest.object for one in placed]})
+    options = ("--server-side", "--force-conflicts", f"--field-manager={prune.MANAGER}")
+    try:
         cluster.kubectl.run("apply", *options, "-f", "-", stdin=document, seconds=_APPLY_SECONDS)
+    except CommandError as error:
+        told = refused(error, [Sent(one.manifest, one.path) for one in placed], later)
+        if told is None:  # it is about no object: the server is gone, or may not be asked
+            raise
+        raise told from error
 
 
 def destroy(cluster: Reachable, folders: Sequence[Path], *, seconds: float) -> list[str]:

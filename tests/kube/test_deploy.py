@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import ManifestError, UsageError, WaitTimeout
+from harness.errors import CommandError, ManifestError, ObjectsRefused, UsageError, WaitTimeout
 from harness.kube.client import Api
 from harness.kube.deploy import OWNER, apply, destroy
 from harness.kube.kubectl import JsonObject
@@ -94,6 +94,35 @@ def test_what_the_harness_did_not_make_is_neither_changed_nor_deleted(
         with pytest.raises(UsageError, match=r"Namespace/shop is there already.*nothing was changed"):
             destroy(reached, [folder], seconds=60)
         assert fake.asked("DELETE") == []
+
+
+def test_what_the_server_refuses_is_told_with_its_place_and_nothing_of_what_it_took(
+    fake: FakeApi, reached: Reached, folder: Path
+) -> None:
+    fake.answers[SPACE] = body("Namespace")
+    said = 'Error from server (Invalid): Service "shop" is invalid: spec.ports[0].port: Invalid value: 80: not today'
+    program = reached.kubectl.binary
+    refusing = f"apply)\n    echo 'namespace/shop serverside-applied'\n    echo '{said}' >&2\n    exit 1 ;;\n  never)"
+    program.write_text(program.read_text().replace("apply)", refusing))
+
+    with pytest.raises(ObjectsRefused) as raised:
+        apply(reached, [folder], {}, {}, seconds=60)
+
+    assert str(raised.value).splitlines() == [
+        "the API server refused 1 of 2 objects; 1 was applied:",
+        f"{folder}/shop.yaml:8: Service/shop: spec.ports[0].port: Invalid value: 80: not today",
+    ]
+
+
+def test_a_server_that_is_gone_is_told_as_it_is(fake: FakeApi, reached: Reached, folder: Path) -> None:
+    program = reached.kubectl.binary
+    program.write_text(
+        program.read_text().replace("apply)", "apply)\n    echo 'it was refused' >&2\n    exit 1 ;;\n  never)")
+    )
+    fake.answers[SPACE] = body("Namespace")
+
+    with pytest.raises(CommandError, match="it was refused"):
+        apply(reached, [folder], {}, {}, seconds=60)
 
 
 def serves(fake: FakeApi, *kinds: str) -> None:
