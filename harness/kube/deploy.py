@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from harness.errors import CommandError, ManifestError, UsageError
-from harness.kube import definitions, going, prune
+from harness.kube import definitions, going, homes, prune
 from harness.kube.changes import Change, change, gone
 from harness.kube.client import Api, ApiError
 from harness.kube.discovery import discover
@@ -104,6 +104,7 @@ def apply(
     unknown = [one.manifest for one in before if not one.path]
     if unknown:
         raise ManifestError.of([_not_served(cluster.api, one) for one in unknown])
+    homes.check(cluster.api, manifests, {one.path: one.manifest for one in before if one.body is None})
     _refuse_strangers(before)
     leaving = {one.path: one.body for one in before if one.body and "deletionTimestamp" in one.body["metadata"]}
     going.wait_gone(cluster.api, leaving, seconds)
@@ -126,8 +127,8 @@ def apply(
         at_once = {path: body for path, body in left.items() if path not in outlived}
         changes += prune.prune(cluster.api, at_once, seconds=seconds)
     rolled = [one for one in objects if is_workload(one)]
-    homes = [one["metadata"].get("namespace") or cluster.api.namespace for one in rolled]
-    places = zip(rolled, homes, strict=True)
+    spaces = [one["metadata"].get("namespace") or cluster.api.namespace for one in rolled]
+    places = zip(rolled, spaces, strict=True)
     return Applied(changes, [Workload(one["kind"], home, one["metadata"]["name"]) for one, home in places], outlived)
 
 
@@ -159,8 +160,8 @@ def destroy(cluster: Reachable, folders: Sequence[Path], *, seconds: float) -> l
     roots = _roots(_place(api, manifests, definitions.brought(manifests)))
     _refuse_strangers(roots)
     bodies = {one.path: one.body for one in roots if one.body}
-    homes = {body["metadata"]["name"] for body in bodies.values() if body["kind"] == "Namespace"}
-    volumes = {f"{_VOLUMES}/{one['metadata']['name']}": one for one in _volumes(api, homes)}
+    spaces = {body["metadata"]["name"] for body in bodies.values() if body["kind"] == "Namespace"}
+    volumes = {f"{_VOLUMES}/{one['metadata']['name']}": one for one in _volumes(api, spaces)}
     kinds = {path: body for path, body in bodies.items() if definitions.is_definition(body)}
     objects = {path: body for path, body in bodies.items() if path not in kinds}
     going.remove(api, objects, seconds)
@@ -247,14 +248,14 @@ def _refuse_strangers(placed: Iterable[_Placed]) -> None:
 def _roots(placed: Sequence[_Placed]) -> list[_Placed]:
     """What must be deleted by itself: all that is there, less what goes with one of the namespaces."""
     there = [one for one in placed if one.body is not None]
-    homes = {one.manifest.object["metadata"]["name"] for one in there if one.manifest.object["kind"] == "Namespace"}
-    return [one for one in there if one.body and one.body["metadata"].get("namespace") not in homes]
+    spaces = {one.manifest.object["metadata"]["name"] for one in there if one.manifest.object["kind"] == "Namespace"}
+    return [one for one in there if one.body and one.body["metadata"].get("namespace") not in spaces]
 
 
-def _volumes(api: Api, homes: set[str]) -> list[JsonObject]:
+def _volumes(api: Api, spaces: set[str]) -> list[JsonObject]:
     """The PersistentVolumes claimed from namespaces; none for a user who may not see them."""
     try:
-        volumes = api.items(_VOLUMES) if homes else []
+        volumes = api.items(_VOLUMES) if spaces else []
     except ApiError:
         return []
-    return [one for one in volumes if one["spec"].get("claimRef", {}).get("namespace") in homes]
+    return [one for one in volumes if one["spec"].get("claimRef", {}).get("namespace") in spaces]

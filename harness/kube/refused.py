@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from harness.errors import CommandError, ObjectsRefused
+from harness.kube.homes import home_of
 from harness.kube.kubectl import JsonObject
 from harness.kube.manifests import Manifest
 from harness.kube.sources import FieldPath
@@ -42,8 +43,7 @@ class Sent:
     @property
     def home(self) -> str:
         """Its namespace; empty for a cluster-scoped one."""
-        *_, above, home, _, _ = ("", "", *self.path.split("/"))
-        return home if above == "namespaces" else ""
+        return home_of(self.path)
 
     @property
     def names(self) -> tuple[set[str], str]:

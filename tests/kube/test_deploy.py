@@ -205,6 +205,7 @@ def test_what_names_no_namespace_is_read_back_where_kubectl_puts_it(
     (folder / "shop.yaml").write_text(f"apiVersion: v1\nkind: Service\nmetadata:\n  name: shop\n  {empty}{ports}")
     applied = reached.kubectl.binary.parent / "applied.json"
     there = {**body("Service"), "metadata": {"name": "shop", "namespace": home, "uid": "1"}}
+    fake.answers[f"/api/v1/namespaces/{home}"] = body("Namespace")
     fake.answers[f"/api/v1/namespaces/{home}/services/shop"] = lambda: there if applied.exists() else None
 
     with Api(fake.kubeconfig) as api:
