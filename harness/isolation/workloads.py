@@ -16,21 +16,11 @@ from harness.isolation.parse import policies_of
 from harness.isolation.world import ContainerPort, Namespace, Node, Pod, Service, ServicePort, World
 from harness.kube.fields import Field, of_manifest
 from harness.kube.manifests import Manifest
-from harness.kube.sources import FieldPath
+from harness.kube.templates import TEMPLATES
 
 NODE: Final = "node1"
 """The node of a pod that names none."""
 
-_TEMPLATES: Final[dict[tuple[str, str], FieldPath]] = {
-    ("v1", "Pod"): (),
-    ("v1", "ReplicationController"): ("spec", "template"),
-    ("apps/v1", "Deployment"): ("spec", "template"),
-    ("apps/v1", "StatefulSet"): ("spec", "template"),
-    ("apps/v1", "DaemonSet"): ("spec", "template"),
-    ("apps/v1", "ReplicaSet"): ("spec", "template"),
-    ("batch/v1", "Job"): ("spec", "template"),
-    ("batch/v1", "CronJob"): ("spec", "jobTemplate", "spec", "template"),
-}
 _POD_ADDRESSES: Final = "10.1.0.0"
 _SERVICE_ADDRESSES: Final = "10.96.0.0"
 _NODE_ADDRESSES: Final = "172.16.0.0"
@@ -71,7 +61,7 @@ class Addresses:
 
 def makers_of(manifests: Sequence[Manifest]) -> list[Manifest]:
     """The manifests that make pods, in the order of the pods of ``world_of``."""
-    return [one for one in manifests if (one.object["apiVersion"], one.object["kind"]) in _TEMPLATES]
+    return [one for one in manifests if (one.object["apiVersion"], one.object["kind"]) in TEMPLATES]
 
 
 def world_of(manifests: Sequence[Manifest]) -> World:
@@ -108,7 +98,7 @@ def _is(manifest: Manifest, api_version: str, kind: str) -> bool:
 
 def _workloads(manifests: Sequence[Manifest]) -> Iterator[_Workload]:
     for manifest in manifests:
-        path = _TEMPLATES.get((manifest.object["apiVersion"], manifest.object["kind"]))
+        path = TEMPLATES.get((manifest.object["apiVersion"], manifest.object["kind"]))
         if path is not None:
             body = of_manifest(manifest)
             yield _Workload(body, body.below(path), body.object_name(), body.namespace())

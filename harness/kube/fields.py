@@ -8,13 +8,15 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from harness.errors import ManifestError
 from harness.kube import names
-from harness.kube.manifests import Manifest
 from harness.kube.protocol import Protocol
-from harness.kube.sources import FieldPath, subject_of
+from harness.kube.sources import FieldPath, Source, subject_of
+
+if TYPE_CHECKING:
+    from harness.kube.manifests import Manifest  # which checks the fields of what it loads
 
 LAST_PORT: Final = 65535
 DEFAULT_NAMESPACE: Final = "default"
@@ -138,9 +140,14 @@ class Field:
         return _sound(field, names.label_problem) if field.value else DEFAULT_NAMESPACE
 
 
-def of_manifest(manifest: Manifest) -> Field:
+def of_manifest(manifest: "Manifest") -> Field:
     """The fields of an object in a file."""
     return Field(manifest.object, manifest.where, manifest.subject)
+
+
+def of_source(source: Source) -> Field:
+    """The fields of an object in a file, as it is read."""
+    return Field(source.object, source.where, subject_of(source.object))
 
 
 def of_object(body: dict[str, Any], at: str) -> Field:

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from harness.errors import CommandError, ManifestError, UsageError
+from harness.kube import named_ports, own_pods, ports
+from harness.kube.fields import of_source
 from harness.kube.kubectl import JsonObject, Kubectl
 from harness.kube.schemas import UnknownKind, misplaced, problems
 from harness.kube.sources import FieldPath, Source, read_file, read_text, subject_of
@@ -282,6 +284,8 @@ def _checked(sources: Sequence[Source], served: Callable[[str], str] | None) -> 
             found = list(problems(source.object))
             there = f"; {served(source.object['kind'])}" if found and served and misplaced(source.object) else ""
             wrong += [_wrong(source, told + there, path) for path, told in found]
+            if not found:
+                wrong += _beyond_schemas(source)
         except UnknownKind as unknown:
             note = f"{unknown} is a custom resource: its fields could not be checked"
         if not wrong:
@@ -289,9 +293,17 @@ def _checked(sources: Sequence[Source], served: Callable[[str], str] | None) -> 
             if first is not source:
                 wrong.append(_wrong(source, f"is defined already, at {first.where()}"))
         manifests.append(Manifest(source.object, source.file, source.line, note, source.lines))
+    wrong = wrong or list(named_ports.of_folder([of_source(one) for one in sources]))
     if wrong:
         raise ManifestError.of(wrong)
     return manifests
+
+
+def _beyond_schemas(source: Source) -> Iterator[ManifestError]:
+    """What is wrong with a sound object of Kubernetes' own kinds that no schema can say."""
+    fields = of_source(source)
+    wrong = [*ports.problems(fields), *own_pods.problems(fields)]
+    yield from wrong or named_ports.of_object(fields)
 
 
 def _wrong(source: Source, problem: str, path: FieldPath = ()) -> ManifestError:

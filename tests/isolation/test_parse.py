@@ -286,10 +286,8 @@ WRONG: dict[str, tuple[str, int, str]] = {
 
 @pytest.mark.parametrize(("spec", "line", "problem"), WRONG.values(), ids=WRONG)
 def test_what_schemas_do_not_see_is_refused_with_its_line(tmp_path: Path, spec: str, line: int, problem: str) -> None:
-    manifests = load(written(tmp_path, spec))
-
     with pytest.raises(ManifestError) as raised:
-        policies_of(manifests)
+        policies_of(load(written(tmp_path, spec)))  # which refuses ports itself
 
     assert raised.value.where == f"{tmp_path}/doors.yaml:{line}"
     assert raised.value.subject == "NetworkPolicy/doors"
@@ -411,7 +409,7 @@ def test_what_the_loader_refuses_has_file_and_line(
 def test_what_the_parser_refuses_has_file_and_line_in_every_way_too(
     tmp_path: Path, way: str, kustomize: list[str]
 ) -> None:
-    file, line = written(tmp_path, ports("- port: 80\n- port: 0")), 10
+    file, line = written(tmp_path, ports("- port: 80\n- port: 81\n  protocol: ICMP")), 11
     if way == "list":
         file.write_text(IN_A_LIST + indent(file.read_text(), "    "))
         line += 4
@@ -420,7 +418,7 @@ def test_what_the_parser_refuses_has_file_and_line_in_every_way_too(
 
     manifests = load(tmp_path, lambda folder: rendered(kustomize, folder))
 
-    with pytest.raises(ManifestError, match=r"spec\.ingress\[0\]\.ports\[1\]\.port: 0 is no port") as raised:
+    with pytest.raises(ManifestError, match=r"spec\.ingress\[0\]\.ports\[1\]\.protocol: 'ICMP' is no") as raised:
         policies_of(manifests)
     assert raised.value.where == f"{file}:{line}"
 
