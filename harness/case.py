@@ -15,7 +15,7 @@ from harness.errors import UsageError
 from harness.images.catalogue import CASE, REPOSITORY, case_images, prober_image
 from harness.kube.deploy import deploy, destroy
 from harness.kube.forward import ServiceForward
-from harness.kube.manifests import KUSTOMIZATIONS, kustomization_of
+from harness.kube.kustomizations import KUSTOMIZATIONS, kustomization_of
 from harness.kube.postgres import Postgres
 from harness.kube.rollout import OnHint, unheeded, wait_for_rollout
 from harness.kube.wait import patient

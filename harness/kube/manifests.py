@@ -17,17 +17,15 @@ from harness.errors import CommandError, ManifestError, UsageError
 from harness.kube import named_ports, own_pods, ports
 from harness.kube.fields import of_source
 from harness.kube.kubectl import JsonObject, Kubectl
+from harness.kube.kustomizations import KUSTOMIZATIONS, kustomization_of, written
 from harness.kube.schemas import UnknownKind, misplaced, problems
 from harness.kube.sources import FieldPath, Source, read_file, read_text, subject_of
 
 Render = Callable[[Path], str]
 """Renders the kustomization in a folder to YAML. Raises CommandError."""
 
-KUSTOMIZATIONS: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-"""The names that kustomize looks for."""
 _ORIGIN: Final = "config.kubernetes.io/origin"
 _SUFFIXES: Final = {".yaml", ".yml", ".json"}
-_LISTS_OF_FILES: Final = ("resources", "components")
 
 
 @dataclass(frozen=True)
@@ -58,11 +56,6 @@ def kustomize(kubectl: Kubectl) -> Render:
     return lambda folder: kubectl.run("kustomize", str(folder))
 
 
-def kustomization_of(folder: Path) -> Path | None:
-    """The kustomization file that a folder holds, if any."""
-    return next((folder / name for name in KUSTOMIZATIONS if (folder / name).is_file()), None)
-
-
 def load(
     folder: Path,
     render: Render | None = None,
@@ -80,7 +73,7 @@ def load(
     if not folder.exists():
         raise ManifestError(str(folder), "", "there is no such folder")
     kustomization = kustomization_of(folder) if folder.is_dir() else None
-    sources = _kustomized(kustomization) if kustomization else _settled(_plain(folder))
+    sources = written(kustomization) if kustomization else _settled(_plain(folder))
     if render and (kustomization or images or labels):
         sources = _rendered(
             folder,
@@ -146,51 +139,6 @@ def _files(folder: Path) -> Iterator[Path]:
                 raise ManifestError(str(file), "", problem)
             if file.is_file():  # and no pipe, which reading would wait on
                 yield file
-
-
-def _kustomized(kustomization: Path, above: tuple[Path, ...] = ()) -> list[Source]:
-    """The objects of the files that a kustomization names, before it changes them. Raises ManifestError.
-
-    kustomize's own message for a missing or broken file names no line; so they are read first. ``above`` are those
-    that lead to this one.
-    """
-    found: list[Source] = []
-    chain = (*above, kustomization.resolve())
-    for document in read_file(kustomization):
-        for kind in _LISTS_OF_FILES:
-            entries = document.object.get(kind) or []
-            if not isinstance(entries, list):
-                problem = f"{kind} must be a list, not {entries!r}: write each file or folder behind a `- `"
-                raise ManifestError(document.where((kind,)), "", problem)
-            for index, entry in enumerate(entries):
-                try:
-                    found += _entry(document, (kind, index), entry, chain)
-                except OSError as error:
-                    problem = f"names {entry}, which cannot be read: {error.strerror}"
-                    raise ManifestError(document.where((kind, index)), "", problem) from error
-    return found
-
-
-def _entry(document: Source, path: FieldPath, entry: object, chain: tuple[Path, ...]) -> list[Source]:
-    """What one entry of a kustomization's ``resources`` names."""
-    if not isinstance(entry, str) or not entry:
-        raise ManifestError(document.where(path), "", f"must name a file or folder, and is {entry!r}")
-    target = document.file.parent / entry
-    if target.is_file():
-        return read_file(target)
-    nested = kustomization_of(target)
-    if nested:
-        if nested.resolve() in chain:
-            problem = f"names {entry}, which leads back to {nested.resolve()}: a kustomization cannot hold itself"
-            raise ManifestError(document.where(path), "", problem)
-        return _kustomized(nested, chain)
-    if target.is_dir():
-        problem = f"names the folder {entry}, which holds no kustomization"
-    elif "://" in entry or "?ref=" in entry or entry.startswith(("github.com/", "git@")):
-        return []  # somebody's repository: kustomize fetches it
-    else:
-        problem = f"names {entry}, which does not exist"
-    raise ManifestError(document.where(path), "", problem)
 
 
 def _rendered(

@@ -28,7 +28,7 @@ def own_manifests(settings: Settings) -> Path | None:
     folder = settings.manifests
     if folder is None:
         return None
-    from harness.kube.manifests import kustomization_of  # noqa: PLC0415 -- a reader of YAML, for those who need it
+    from harness.kube.kustomizations import kustomization_of  # noqa: PLC0415 -- a reader of YAML, for those who need it
 
     return folder if kustomization_of(folder / CASE_MARK) is None else None
 
