@@ -1,7 +1,12 @@
-"""``python -m harness``: see ``harness.cli``."""
+"""``python -m harness``: see ``harness.cli``, whose own import takes a moment in which Ctrl-C may come."""
 
 import sys
 
-from harness.cli import main
+try:
+    from harness.cli import main
 
-sys.exit(main())
+    status = main()
+except KeyboardInterrupt:
+    print("interrupted", file=sys.stderr)  # noqa: T201 -- a command speaks to its user
+    status = 130
+sys.exit(status)

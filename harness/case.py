@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 
 import requests
 
-from harness.clusters.pool import alone_with
+from harness.clusters.pool import alone_deploying, alone_with
 from harness.clusters.provider import Cluster, Shared
 from harness.errors import UsageError
 from harness.images.catalogue import CASE, REPOSITORY, case_images, prober_image
@@ -211,8 +211,8 @@ def deployed_case(cluster: Cluster, settings: Settings, timeline: Timeline) -> C
     with alone_with(settings.paths, settings.name, timeline):
         case = open_case(cluster, settings, timeline)
         if not (deployed.exists() and deployed.read_text() == settings.run_id):
-            heal_first(cluster, settings, timeline)
-            with timeline.phase("case deployed") as say:
+            with alone_deploying(settings, timeline), timeline.phase("case deployed") as say:
+                heal_first(cluster, settings, timeline)
                 changed = case.deploy(on_hint=timeline.meanwhile)
                 say(f"{len(changed)} objects changed" if changed else "unchanged")
             deployed.write_text(settings.run_id)

@@ -223,7 +223,7 @@ def _provider(settings: Settings) -> Provider:
 
 
 def deploy(settings: Settings, options: argparse.Namespace) -> int:
-    """Deploy one service or all, wait until they are ready, and print what changed."""
+    """Deploy one service or all when no other process does, wait until they are ready, and print what changed."""
     from harness.case import SERVICES, open_case  # noqa: PLC0415 -- the other commands need no Kubernetes client
 
     service = _service(options.service, SERVICES)
@@ -232,8 +232,8 @@ def deploy(settings: Settings, options: argparse.Namespace) -> int:
         from harness.chaos.healing import heal_first  # noqa: PLC0415 -- as above
 
         case = open_case(cluster, settings, timeline)
-        heal_first(cluster, settings, timeline)
-        with timeline.phase("rollout"):
+        with pool.alone_deploying(settings, timeline), timeline.phase("rollout"):
+            heal_first(cluster, settings, timeline)
             changed = case.deploy(service, on_hint=timeline.meanwhile)
         for line in changed or ["nothing changed"]:
             _say(line)
@@ -251,7 +251,9 @@ def destroy(settings: Settings, options: argparse.Namespace) -> int:
 
     service = _service(options.service, SERVICES)
     with pool.join(settings, _provider(settings), visit=Timeline()) as cluster:
-        removed = Case(cluster, {}, manifests_folder(settings), {}).destroy(service)
+        case = Case(cluster, {}, manifests_folder(settings), {})
+        with pool.alone_deploying(settings, Timeline()):
+            removed = case.destroy(service)
         for line in removed or ["nothing was there"]:
             _say(line)
     return OK

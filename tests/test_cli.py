@@ -2,11 +2,15 @@
 
 import errno
 import os
+import runpy
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -59,6 +63,80 @@ def test_build_builds_for_clusters_and_the_case_and_starts_nothing(
     assert cli.main(["build"]) == 0
     assert built == ["clusters", "case"]
     assert capsys.readouterr().out == "everything is built\n"
+
+
+class OneAtATime:
+    """A case that is deployed or destroyed, and knows whether two were at it at once."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    host = ""
+    at_it = 0
+    most = 0
+    begun = threading.Event()
+    go_on = threading.Event()
+
+    def deploy(self, *_: object, **__: object) -> list[str]:
+        OneAtATime.at_it += 1
+        OneAtATime.most = max(OneAtATime.most, OneAtATime.at_it)
+        self.begun.set()
+        assert self.go_on.wait(60)
+        OneAtATime.at_it -= 1
+        return []
+
+    destroy = deploy
+
+
+@pytest.mark.parametrize("second", ["deploy", "destroy"])
+def test_of_two_that_deploy_the_second_says_that_it_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], second: str
+) -> None:
+    (tmp_path / "harness/clusters/one").mkdir(parents=True)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(cli, "_provider", lambda _: None)
+    monkeypatch.setattr("harness.clusters.pool.join", lambda *_: nullcontext(SimpleNamespace(ingress_url="")))
+    monkeypatch.setattr("harness.case.open_case", OneAtATime)
+    monkeypatch.setattr("harness.case.Case", OneAtATime)
+    OneAtATime.most = 0
+    OneAtATime.begun.clear()
+    OneAtATime.go_on.clear()
+
+    def run(command: str) -> None:
+        cli.main(["--cluster-name=one", command])
+
+    first, other = (threading.Thread(target=run, args=(command,)) for command in ("deploy", second))
+    first.start()
+    assert OneAtATime.begun.wait(60)
+    other.start()
+    said, waiting = "", "  waiting for another process that deploys or destroys the case on cluster one"
+    end = time.monotonic() + 60
+    while waiting not in said and time.monotonic() < end:
+        time.sleep(0.05)
+        captured = capfd.readouterr()
+        said += captured.out + captured.err
+    OneAtATime.go_on.set()
+    first.join(60)
+    other.join(60)
+
+    assert waiting in said
+    assert OneAtATime.most == 1
+
+
+def test_ctrl_c_while_the_commands_are_imported_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupted(ModuleType):
+        def __getattr__(self, name: str) -> object:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "harness.cli", Interrupted("harness.cli"))
+
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("harness", run_name="__main__")
+
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "interrupted\n"
 
 
 def test_up_keeps_the_cluster_and_says_how_to_use_it(harness: Command, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ under a file lock; using it happens under the lease, which the kernel frees howe
 
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from filelock import FileLock, Timeout
@@ -16,6 +16,7 @@ from harness.clusters.provider import Cluster, Provider, Shared
 from harness.clusters.runs import Runs
 from harness.errors import ClusterError, PrerequisiteError, UsageError, WaitTimeout
 from harness.kube.wait import patient
+from harness.locking import exclusively
 from harness.paths import Paths
 from harness.settings import Settings
 from harness.timeline import Timeline
@@ -25,6 +26,9 @@ DEFAULT_NAME = "harness"
 
 LOCK_SECONDS = 2400.0
 """How long to wait for another process that creates or deletes the cluster: long enough for a first build."""
+
+DEPLOYING = "case-deploying.lock"
+"""The file in a cluster's folder that whoever deploys or destroys the case there has locked."""
 
 LEASE_FILES = frozenset({"lease", "kept"})
 """What lies in a cluster's folder before there is a cluster."""
@@ -96,6 +100,15 @@ def alone_with(paths: Paths, name: str, timeline: Timeline) -> Iterator[None]:
                 missing_ok=True
             )  # the last that is done under it: a newcomer makes a new one, and need not wait
         lock.release()
+
+
+def alone_deploying(settings: Settings, timeline: Timeline) -> AbstractContextManager[None]:
+    """Keep other processes from deploying or destroying the case on the cluster for the block; says what it waits for.
+
+    The cluster must be held. All else may be done there meanwhile, as looking at its pods.
+    """
+    file = settings.paths.cluster(settings.name) / DEPLOYING
+    return exclusively(file, timeline, f"another process that deploys or destroys the case on cluster {settings.name}")
 
 
 @contextmanager

@@ -15,7 +15,7 @@ spec:
   selector: {app: web}
   ports:
     - port: 80
-      targetPort: htpt
+      targetPort: wrong
 """
 DEPLOYMENT = """\
 ---
@@ -45,12 +45,12 @@ def refused(folder: Path, text: str) -> str:
 
 def test_a_service_that_leads_nowhere_is_told_with_the_ports_there_are(tmp_path: Path) -> None:
     assert refused(tmp_path, SERVICE + DEPLOYMENT) == (
-        f"8: Service/web: spec.ports[0].targetPort: htpt is no port of the pods it selects, which have http: {FIX}"
+        f"8: Service/web: spec.ports[0].targetPort: wrong is no port of the pods it selects, which have http: {FIX}"
     )
 
 
 def test_a_port_of_another_protocol_is_none(tmp_path: Path) -> None:
-    service = SERVICE.replace("targetPort: htpt", "targetPort: http\n      protocol: UDP")
+    service = SERVICE.replace("targetPort: wrong", "targetPort: http\n      protocol: UDP")
 
     assert "http is no port of the pods it selects, which have dns of UDP" in refused(tmp_path, service + DEPLOYMENT)
 
@@ -58,16 +58,16 @@ def test_a_port_of_another_protocol_is_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("replaced", "by"),
     [
-        ("targetPort: htpt", "targetPort: http"),
-        ("targetPort: htpt", "targetPort: 9999"),
-        ("targetPort: htpt", 'targetPort: ""'),
-        ("targetPort: htpt", "name: x"),
+        ("targetPort: wrong", "targetPort: http"),
+        ("targetPort: wrong", "targetPort: 9999"),
+        ("targetPort: wrong", 'targetPort: ""'),
+        ("targetPort: wrong", "name: x"),
         ("selector: {app: web}", "selector: {app: other}"),
         ("selector: {app: web}", "selector: {app: web, tier: x}"),
         ("selector: {app: web}", "selector: null"),
         ("selector: {app: web}", "type: ExternalName\n  externalName: x\n  selector: {app: web}"),
         ("namespace: shop}\nspec:\n  selector: {app", "namespace: other}\nspec:\n  selector: {app"),
-        ("- {name: http,", "- {name: htpt,"),
+        ("- {name: http,", "- {name: wrong,"),
     ],
 )
 def test_a_service_that_may_lead_somewhere_is_taken(tmp_path: Path, replaced: str, by: str) -> None:
@@ -78,7 +78,7 @@ def test_a_service_that_may_lead_somewhere_is_taken(tmp_path: Path, replaced: st
     assert len(load(tmp_path)) == 2
 
 
-SIDE = "      initContainers: [{name: side, HERE ports: [{name: htpt, containerPort: 81}]}]\n"
+SIDE = "      initContainers: [{name: side, HERE ports: [{name: wrong, containerPort: 81}]}]\n"
 
 
 def test_a_sidecar_has_ports_for_services(tmp_path: Path) -> None:
@@ -88,11 +88,11 @@ def test_a_sidecar_has_ports_for_services(tmp_path: Path) -> None:
 
 
 def test_what_ends_before_the_pod_is_ready_has_none(tmp_path: Path) -> None:
-    assert "htpt is no port of the pods" in refused(tmp_path, SERVICE + DEPLOYMENT + SIDE.replace("HERE", ""))
+    assert "wrong is no port of the pods" in refused(tmp_path, SERVICE + DEPLOYMENT + SIDE.replace("HERE", ""))
 
 
 def test_it_is_enough_that_one_of_the_workloads_has_the_port(tmp_path: Path) -> None:
-    second = DEPLOYMENT.replace("name: web, namespace", "name: two, namespace").replace("name: http,", "name: htpt,")
+    second = DEPLOYMENT.replace("name: web, namespace", "name: two, namespace").replace("name: http,", "name: wrong,")
     (tmp_path / "a.yaml").write_text(SERVICE + DEPLOYMENT + second)
 
     assert len(load(tmp_path)) == 3
@@ -102,10 +102,10 @@ def test_it_is_enough_that_one_of_the_workloads_has_the_port(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "asks",
     [
-        "livenessProbe: {httpGet: {port: htpt}}",
-        "readinessProbe: {tcpSocket: {port: htpt}}",
-        "startupProbe: {httpGet: {port: htpt}}",
-        "lifecycle: {preStop: {httpGet: {port: htpt}}}",
+        "livenessProbe: {httpGet: {port: wrong}}",
+        "readinessProbe: {tcpSocket: {port: wrong}}",
+        "startupProbe: {httpGet: {port: wrong}}",
+        "lifecycle: {preStop: {httpGet: {port: wrong}}}",
     ],
 )
 def test_a_probe_is_about_its_own_container(tmp_path: Path, asks: str, kind: str) -> None:
@@ -114,20 +114,20 @@ apiVersion: v1
 kind: Pod
 metadata: {{name: web}}
 spec:
-  containers: [{{name: other, ports: [{{name: htpt, containerPort: 1}}]}}]
+  containers: [{{name: other, ports: [{{name: wrong, containerPort: 1}}]}}]
   {kind}:
     - name: app
       ports: [{{name: http, containerPort: 8080}}]
       {asks}
 """
     if kind == "containers":
-        pod = pod.replace("  containers: [{name: other, ports: [{name: htpt, containerPort: 1}]}]\n", "")
+        pod = pod.replace("  containers: [{name: other, ports: [{name: wrong, containerPort: 1}]}]\n", "")
 
     told = refused(tmp_path, pod)
 
     assert told.startswith(f"{8 if kind == 'containers' else 9}: Pod/web: spec.{kind}[0].")
-    assert told.endswith(f".port: htpt is no port of its container, which has http: {FIX}")
-    (tmp_path / "a.yaml").write_text(pod.replace("port: htpt}}", "port: http}}"))
+    assert told.endswith(f".port: wrong is no port of its container, which has http: {FIX}")
+    (tmp_path / "a.yaml").write_text(pod.replace("port: wrong}}", "port: http}}"))
     assert len(load(tmp_path)) == 1
 
 
