@@ -16,6 +16,7 @@ from harness.isolation.policy import IpBlock, Peer, Policy, Port, Rule
 from harness.isolation.workloads import NODE
 from harness.isolation.world import ContainerPort, Pod, Service, World
 from harness.kube.kubectl import JsonObject
+from harness.kube.named_ports import ELSEWHERE
 from harness.kube.selectors import Selector
 
 IMAGE: Final = "harness.dev/prober"
@@ -168,7 +169,10 @@ def _service(service: Service) -> JsonObject:
         spec["selector"] = dict(service.selector)
     if ports:
         spec["ports"] = ports
-    return _object("v1", "Service", service.name, service.namespace) | {"spec": spec}
+    body = _object("v1", "Service", service.name, service.namespace) | {"spec": spec}
+    if any(isinstance(port.target, str) for port in service.ports):
+        body["metadata"]["annotations"] = {ELSEWHERE: "true"}  # a world may have a Service that leads nowhere
+    return body
 
 
 def _quoted(value: Any) -> Any:  # noqa: ANN401 -- any JSON value

@@ -13,6 +13,9 @@ from harness.kube.fields import Field
 from harness.kube.protocol import Protocol
 from harness.kube.templates import containers_of, kind_of, labels_of, template_of
 
+ELSEWHERE: Final = "harness.dev/leads-elsewhere"
+"""The annotation of a Service whose ports are meant for other pods than those beside it."""
+
 _PROBES: Final = ("livenessProbe", "readinessProbe", "startupProbe")
 _HOOKS: Final = ("postStart", "preStop")
 _FIX: Final = "name one that is there, or give the number"
@@ -31,14 +34,15 @@ def of_object(body: Field) -> Iterator[ManifestError]:
 def of_folder(bodies: Sequence[Field]) -> Iterator[ManifestError]:
     """The named ports of Services that none of the pods have that the Service selects.
 
-    Of a Service whose pods are not among the objects nothing is said: they may come from elsewhere.
+    Of a Service whose pods are not among the objects nothing is said: they may come from elsewhere. So may those of one
+    that is marked ``ELSEWHERE``.
     """
     templates = [(_home(body), template) for body in bodies if (template := template_of(body))]
     for body in bodies:
         if kind_of(body) != ("v1", "Service") or body["spec"]["type"].value == "ExternalName":
             continue
         selector = body["spec"]["selector"].value
-        if not selector:
+        if not selector or body["metadata"]["annotations"][ELSEWHERE].value == "true":
             continue
         selected = [one for home, one in templates if home == _home(body) and _matches(selector, labels_of(one))]
         for port in body["spec"]["ports"] if selected else ():

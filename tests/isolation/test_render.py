@@ -158,6 +158,14 @@ def test_a_world_that_is_printed_and_loaded_is_the_same_world(tmp_path: Path, wo
     assert world_of(load(file)) == world
 
 
+def test_a_service_that_leads_nowhere_is_printed_so_that_it_can_be_loaded(tmp_path: Path) -> None:
+    pod = Pod("shop", "web", "10.1.0.1", {"app": "web"}, (ContainerPort(80, Protocol.TCP, "http"),), "node1")
+    service = Service("shop", "web", "10.96.0.1", {"app": "web"}, (ServicePort(80, "gone", Protocol.TCP),))
+    (tmp_path / "world.yaml").write_text(to_yaml(world_objects(World((Namespace("shop"),), (pod,), (), (service,)))))
+
+    assert world_of(load(tmp_path)).services == (service,)
+
+
 def test_addresses_outside_are_not_printed(tmp_path: Path) -> None:
     assert world_objects(World()) == []
 

@@ -68,6 +68,7 @@ def test_a_port_of_another_protocol_is_none(tmp_path: Path) -> None:
         ("selector: {app: web}", "type: ExternalName\n  externalName: x\n  selector: {app: web}"),
         ("namespace: shop}\nspec:\n  selector: {app", "namespace: other}\nspec:\n  selector: {app"),
         ("- {name: http,", "- {name: wrong,"),
+        ("{name: web, namespace", "{annotations: {harness.dev/leads-elsewhere: 'true'}, name: web, namespace"),
     ],
 )
 def test_a_service_that_may_lead_somewhere_is_taken(tmp_path: Path, replaced: str, by: str) -> None:
