@@ -1,11 +1,17 @@
 """By which means a pod is probed from: decided here, and nowhere else."""
 
+from typing import Final
+
 from harness.errors import ProbeError
 from harness.kube.client import Api
+from harness.kube.exec import ExecRefused
 from harness.kube.kubectl import JsonObject
 from harness.prober.bootstrap import NoPython
 from harness.prober.client import Prober
 from harness.prober.ephemeral import attach_ephemeral, running_ephemeral
+
+TRIES: Final = 3
+"""How often a prober is opened whose connection is lost meanwhile."""
 
 
 class NoMeans(ProbeError):
@@ -52,5 +58,15 @@ def running_containers(pod: JsonObject) -> dict[str, str]:
 
 
 def _opened(prober: Prober) -> Prober:
-    prober.open()
+    """Open it. A busy server may lose the connection with the answer: that a container has no Python, or anything."""
+    for again in reversed(range(TRIES)):
+        try:
+            prober.open()
+        except (NoPython, ExecRefused):
+            raise
+        except ProbeError:
+            if not again:
+                raise
+        else:
+            break
     return prober

@@ -7,6 +7,7 @@ import pytest
 
 from harness.errors import ProbeError
 from harness.kube.client import Api
+from harness.kube.exec import ExecRefused
 from harness.kube.kubectl import JsonObject
 from harness.prober import opening
 from harness.prober.bootstrap import NoPython
@@ -22,12 +23,18 @@ class FakeProber:
 
     def __init__(self, _api: Api, _namespace: str, _pod: str, container: str, *, bootstrap: bool = False) -> None:
         self.chosen = (container, bootstrap)
+        self.tries = 0
 
     def open(self) -> None:
         """It opens, or says why not."""
         container, bootstrap = self.chosen
+        self.tries += 1
         if container == "broken":
-            raise ProbeError("lost")
+            raise ProbeError(f"lost {self.tries} times")
+        if container == "refused":
+            raise ExecRefused("pod ns/app", 403, f"asked {self.tries} times")
+        if container.endswith("lossy") and self.tries < opening.TRIES:
+            raise ProbeError("lost, with the answer")
         if bootstrap and not container.startswith("python"):
             raise NoPython(container)
 
@@ -66,6 +73,16 @@ def test_a_container_of_our_image_comes_first() -> None:
     assert chosen(pod(python="app:1", ours=OURS)) == ("ours", False)
 
 
+def test_an_answer_that_was_lost_is_asked_for_again() -> None:
+    assert chosen(pod(lossy="app:1", python="app:2")) == ("python", True)
+    assert chosen(pod(python_lossy="app:1")) == ("python_lossy", True)
+
+
+def test_what_is_refused_is_not_asked_again() -> None:
+    with pytest.raises(ExecRefused, match="asked 1 times"):
+        chosen(pod(refused="app:1"))
+
+
 def test_then_one_that_was_attached_before() -> None:
     assert chosen(pod("harness-prober-1", python="app:1")) == ("harness-prober-1", False)
 
@@ -84,7 +101,7 @@ def test_else_it_is_said_what_would_allow_it() -> None:
 
 
 def test_a_container_that_cannot_be_asked_is_not_taken_for_one_without_python() -> None:
-    with pytest.raises(ProbeError, match="lost"):
+    with pytest.raises(ProbeError, match="lost 3 times"):
         chosen(pod(broken="app:1", python="app:2"), allow_ephemeral=True)
 
 
