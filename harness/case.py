@@ -100,7 +100,7 @@ class Case:
     @property
     def folders(self) -> list[Path]:
         """The folders of its manifests, one for each service."""
-        return _folders(self.manifests, None)
+        return folders_of(self.manifests, None)
 
     @property
     def namespaces(self) -> frozenset[str]:
@@ -114,7 +114,7 @@ class Case:
         Returns a line for each object that changed or went. Safe to repeat. ``on_hint`` is told what is wrong
         meanwhile and may yet heal. Raises WorkloadNotReady with the cause in words.
         """
-        folders = _folders(self.manifests, service)
+        folders = folders_of(self.manifests, service)
         images = {f"{REPOSITORY}/{name}": reference for name, reference in self.images.items()}
         self._claim()
         return deploy(self.cluster, folders, images, self.labels, seconds=ROLLOUT_SECONDS, pruned=True, on_hint=on_hint)
@@ -122,7 +122,7 @@ class Case:
     def destroy(self, service: str | None = None) -> Sequence[str]:
         """Delete the namespaces of one service or of all with everything in them, and wait until they are gone."""
         self._claim()
-        return destroy(self.cluster, _folders(self.manifests, service), seconds=ROLLOUT_SECONDS)
+        return destroy(self.cluster, folders_of(self.manifests, service), seconds=ROLLOUT_SECONDS)
 
     def _claim(self) -> None:
         """Have both namespaces, where others use the cluster from elsewhere. Raises UsageError where they are at it."""
@@ -167,7 +167,7 @@ class Case:
         return self.sql("payments-db", "SELECT * FROM payments ORDER BY invoice_id")
 
 
-def _folders(manifests: Path, service: str | None) -> list[Path]:
+def folders_of(manifests: Path, service: str | None) -> list[Path]:
     """The kustomizations of one service or of all, in the order in which they are deployed."""
     if service is not None and service not in SERVICES:
         raise UsageError(f"the case has no service {service!r}: it has {', '.join(SERVICES)}")

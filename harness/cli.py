@@ -26,7 +26,7 @@ from harness.errors import HarnessError, UsageError
 from harness.inifile import ini_values
 from harness.kube.kubectl import child_environment
 from harness.kube.wait import be_patient
-from harness.settings import OPTIONS, Settings, add_options, gather
+from harness.settings import OF_PYTEST, OPTIONS, Settings, add_options, gather
 from harness.timeline import Timeline
 
 WIDE = 400
@@ -75,12 +75,12 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Each option can also be set as HARNESS_<OPTION>, or as harness_<option> in pytest's ini file.",
         allow_abbrev=False,
     )
-    add_options(parser.add_argument)
+    add_options(parser.add_argument, without=OF_PYTEST)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
         one = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
-        add_options(_suppressed(one.add_argument))
+        add_options(_suppressed(one.add_argument), without=OF_PYTEST)
         return one
 
     command("build", "build what a cluster and the case are made of, and start nothing")
@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     actions = access.add_subparsers(dest="action", required=True, metavar="action")
     text = "write down who may do what today: a file of expectations to begin with"
     export = actions.add_parser("export", help=text, description=text, allow_abbrev=False)
-    add_options(_suppressed(export.add_argument))
+    add_options(_suppressed(export.add_argument), without=OF_PYTEST)
     who = "whom to ask for: NAME=user:…,group:…, NAME=service-account:namespace/name or NAME=anonymous"
     export.add_argument("--subject", action="append", default=[], dest="subjects", metavar="SUBJECT", help=who)
     where = "where to ask, default all namespaces that are not the cluster's own"

@@ -13,6 +13,7 @@ from _pytest.junitxml import xml_key
 from harness.clusters.provider import Cluster
 from harness.errors import HarnessError, PolicyNotEnforced, UsageError
 from harness.kube.wait import be_patient
+from harness.planloop import PlanLoop
 from harness.prober.client import Prober
 from harness.proofs import HERE as PROOFS
 from harness.proofs import check, own_proofs
@@ -115,9 +116,20 @@ def pytest_configure(config: pytest.Config) -> None:
             _check_entrance(settings)
         except HarnessError as error:
             raise pytest.UsageError(str(error)) from None
+        (_plan if settings.plan else _record)(config, settings)
     else:
         config.option.loadgroup = worker["harness_loadgroup"]
-        return
+
+
+def _plan(config: pytest.Config, settings: Settings) -> None:
+    """Take the place of pytest's loop; nothing is recorded, so that a report of before stays."""
+    if config.getoption("dist", "no") != "no":
+        raise pytest.UsageError("--plan runs no test, and needs no workers: leave out -n")
+    config.pluginmanager.register(PlanLoop(settings, MARKERS, _shown(config)), "harness-plan")
+
+
+def _record(config: pytest.Config, settings: Settings) -> None:
+    """Have the reports of the run written, and its tests spread over workers by what they share."""
     config.pluginmanager.register(Recorder(config), "harness-recorder")
     if _writes_junit(config):
         config.option.xmlpath = str(settings.artifacts / "junit.xml")
@@ -255,7 +267,8 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     What goes wrong is kept for the tests that need them: the others run.
     """
     wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())} & {"cluster", "case"}
-    if wanted and not session.config.option.collectonly and not session.testsfailed:
+    runs = not (session.config.option.collectonly or session.config.stash[SETTINGS].plan)
+    if wanted and runs and not session.testsfailed:
         isolation = any(item.get_closest_marker("isolation") for item in session.items)
         with _shown(session.config):
             session.config.stash[RUN].prepare(case="case" in wanted, prove_policy=isolation)

@@ -143,6 +143,8 @@ class Options(BaseModel):
     allow_ephemeral: bool = Field(default=False, description="allow ephemeral containers in the user's own pods")
     minikube_addons: Words = Field((), description="addons to enable on a minikube cluster")
 
+    plan: bool = Field(default=False, description="say what the run would make, ask and break, and change nothing")
+
     patience: PositiveFloat = Field(
         1.0,
         le=1000,
@@ -268,6 +270,10 @@ def _option(field: str) -> Option:
 
 OPTIONS: tuple[Option, ...] = tuple(_option(field) for field in Options.model_fields)
 """All options, in the order of the reference."""
+
+
+OF_PYTEST = frozenset({"plan"})
+"""What is about tests that are collected, and so no option of commands."""
 
 
 def add_options(add: Callable[..., Any], *, without: frozenset[str] = frozenset()) -> None:

@@ -1,5 +1,7 @@
 """Puts a provider together from parts that must not know each other: builds, images, the canary's prober."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness.clusters.contexts import entrance_of
@@ -33,6 +35,22 @@ def provider_of(settings: Settings) -> Provider:
             return EmbeddedProvider(paths.cache, paths.state, assets, make_ready)
         case "existing":
             return _existing(settings)
+
+
+@contextmanager
+def looked_at(settings: Settings, timeline: Timeline) -> Iterator[Cluster | None]:
+    """The settings' cluster, for who only looks: neither created nor joined. None where it does not run."""
+    match settings.provider:
+        case "embedded":
+            running = provider_of(settings).attach(settings.name)
+            try:
+                yield running
+            finally:
+                if running is not None:
+                    running.close()
+        case "existing":
+            with _existing(settings).look(settings.name, timeline) as found:
+                yield found
 
 
 def _existing(settings: Settings) -> ExistingProvider:

@@ -684,6 +684,39 @@ def test_an_installed_plugin_and_the_checkouts_conftest_are_one(
     assert log(run) == ["create mine", "delete mine"]
 
 
+def test_a_plan_is_told_in_place_of_running_the_tests_that_were_collected(run: pytest.Pytester) -> None:
+    write(run, "scenarios/e2e/test_one.py", "def test_one(case): raise AssertionError\n")
+    write(run, "test_two.py", "def test_two(cluster): raise AssertionError\n")
+
+    result = run.runpytest_subprocess("--plan", "-m", "e2e")
+
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*1 deselected*"])
+    assert "this is a plan" in result.stderr.str()
+    assert "e2e wants case" in result.stderr.str()
+    assert log(run) == []
+    assert not (run.path / "artifacts").exists()
+
+
+def test_a_plan_of_a_cluster_that_cannot_be_read_is_one_message(run: pytest.Pytester) -> None:
+    run.makepyfile("def test_one(cluster): pass")
+
+    result = run.runpytest_subprocess("--plan", "--cluster-name=broken")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "it does not answer" in result.stderr.str() + result.stdout.str()
+    assert "Traceback" not in result.stderr.str() + result.stdout.str()
+
+
+def test_a_plan_needs_no_workers(run: pytest.Pytester) -> None:
+    run.makepyfile("def test_one(cluster): pass")
+
+    result = run.runpytest_subprocess("--plan", "-n", "2")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "--plan runs no test, and needs no workers: leave out -n" in result.stderr.str()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_what_interrupts_a_run_lets_go_of_the_cluster(run: pytest.Pytester, number: signal.Signals) -> None:
     run.makepyfile(f"import os\ndef test_one(cluster): os.kill(os.getpid(), {number:d})")

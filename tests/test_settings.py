@@ -29,7 +29,7 @@ def test_the_options_are_those_of_the_interface() -> None:
         *("--access-expectations", "--access-live"),
         *("--chaos-seed", "--chaos-duration", "--chaos-plan", "--chaos-engine", "--chaos-runner", "--litmus-python"),
         *("--image-prefix", "--ingress-url", "--ingress-class", "--ingress-selector"),
-        *("--allow-context", "--allow-ephemeral", "--minikube-addons", "--patience"),
+        *("--allow-context", "--allow-ephemeral", "--minikube-addons", "--plan", "--patience"),
         *("--cluster-name", "--keep-cluster", "--kubeconfig", "--kind-image", "--kind-bin", "--kind-kubectl-bin"),
     }
 

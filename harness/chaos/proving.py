@@ -33,11 +33,16 @@ class Wanted:
     seed: int | None = None
     duration: float | None = None
 
+    @property
+    def chosen_seed(self) -> int:
+        """The seed of a plan that is drawn."""
+        return SEED if self.seed is None else self.seed
+
     def plan(self, scene: Scene, arsenal: Arsenal) -> Plan:
         """The plan. Raises UsageError for a file that is none."""
         if self.file is not None:
             return read_plan(self.file, arsenal.faults, arsenal.aims)
-        return arsenal.draw(scene, SEED if self.seed is None else self.seed, self.duration or DURATION)
+        return arsenal.draw(scene, self.chosen_seed, self.duration or DURATION)
 
 
 def struck_the_enforcer(done: Run) -> bool:

@@ -7,6 +7,7 @@ itself there is a Lease for each process of a run (``visits``), and what runs ma
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -168,6 +169,25 @@ class ExistingProvider:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         return entered
+
+    @contextmanager
+    def look(self, cluster: str, timeline: Timeline) -> Iterator[ExistingCluster]:
+        """The cluster, for who only looks: it is not entered. Raises what ``create`` raises before it asks."""
+        if self._entrance is None or read_note(self._clusters / cluster) is not None:
+            found = self.attach(cluster)
+            if found is None:
+                raise UsageError(f"cluster {cluster} was not entered")
+            with closing(found):
+                yield found
+            return
+        context = self._entrance.read()
+        kubectl = self._means.kubectl(timeline)
+        with tempfile.TemporaryDirectory(prefix="harness-") as place:
+            folder = Path(place) / cluster
+            self._note(folder, context, kubectl, self._told)
+            with closing(self._cluster(folder, kubectl, self._told)) as found:
+                _version(found.api, context)
+                yield found
 
     def _cluster(self, folder: Path, kubectl: Path, told: Told) -> ExistingCluster:
         registry = self._means.registry(told.image_prefix) if told.image_prefix else None

@@ -94,7 +94,7 @@ def stage(lab: Lab, own: Own) -> Staged:
     until_none_is_going(lab.api, own.namespaces)
     lab.find_foreign()
     now = snapshot.take(lab.api, own.written.policies, lab.bare.externals)
-    running = {workload.id: _pods_of(workload, now) for workload in own.written.pods}
+    running = {workload.id: pods_of(workload, now) for workload in own.written.pods}
     missing = [workload for workload in own.written.pods if not running[workload.id]]
     bodies = lab.api.items("/api/v1/pods") if missing else []
     idle = {one.id: said for one in missing if (said := _idle(bodies, one))}
@@ -180,7 +180,7 @@ def _forwarded(api: Api) -> frozenset[int]:
     )
 
 
-def _pods_of(workload: Pod, world: World) -> list[Pod]:
+def pods_of(workload: Pod, world: World) -> list[Pod]:
     """The pods that run for a workload: in its namespace, with all labels of its template, and its ports."""
     return [
         pod

@@ -70,6 +70,17 @@ def deploy(
     return [str(one) for one in changes if one.verb != "unchanged"]
 
 
+def look(cluster: Reachable, folders: Sequence[Path]) -> list[tuple[Manifest, bool]]:
+    """The objects that ``deploy`` would apply, in its order, and whether each is there. Changes nothing.
+
+    Raises as ``deploy`` does before anything is changed.
+    """
+    manifests = _load(cluster, folders, {}, {})
+    return [
+        (one.manifest, one.body is not None) for one in _place(cluster.api, manifests, definitions.brought(manifests))
+    ]
+
+
 @dataclass(frozen=True)
 class Applied:
     """What applying did, and the workloads that now roll out.

@@ -32,7 +32,7 @@ def world(*pods: Pod) -> World:
     return World(homes, pods, nodes=(NODE,), externals=(OUTSIDE,))
 
 
-def test_the_pods_of_a_workload_have_all_its_labels_its_ports_and_its_namespace() -> None:
+def test_thepods_of_a_workload_have_all_its_labels_its_ports_and_its_namespace() -> None:
     workload = pod("web", app="web")
     mine = [pod("web-1", app="web"), pod("web-2", app="web", hash="1")]
     others = [
@@ -40,7 +40,7 @@ def test_the_pods_of_a_workload_have_all_its_labels_its_ports_and_its_namespace(
         pod("web", namespace="elsewhere", app="web"),
         Pod("shop", "no-port", "10.1.0.5", {"app": "web"}),
     ]
-    assert own._pods_of(workload, world(*mine, *others)) == mine
+    assert own.pods_of(workload, world(*mine, *others)) == mine
 
 
 def test_everybody_is_asked_on_declared_ports_and_on_one_that_nobody_has() -> None:

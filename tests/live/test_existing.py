@@ -222,6 +222,20 @@ def test_a_user_who_lacks_something_is_told_what_it_is_for(cluster: Cluster, lea
     assert 'cannot create resource "namespaces"' in done.said
 
 
+def test_a_plan_says_what_a_run_would_make_and_makes_nothing(elsewhere: Elsewhere, api: Api) -> None:
+    done = elsewhere.pytest("--plan")
+
+    assert done.status == pytest.ExitCode.OK, done.said
+    assert "this is a plan (--plan): nothing is made" in done.said
+    assert "a Lease in the namespace default for each process of the run" in done.said
+    assert "a namespace test-… for each test that asks for one" in done.said
+    assert "nothing that runs need" in done.said
+    assert not elsewhere.made()
+    assert objects(api) == set()
+    assert not (elsewhere.folder / "state").exists()
+    assert not (elsewhere.folder / "artifacts").exists()
+
+
 PULLED = """\
 from pathlib import Path
 

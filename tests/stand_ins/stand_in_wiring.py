@@ -192,7 +192,25 @@ def _collect(_cluster: Cluster, folder: Path) -> None:
     (folder / "collected").touch()
 
 
-_module("harness.wiring", provider_of=_provider_of)
+@contextmanager
+def _looked_at(settings: Settings, _timeline: Timeline) -> Iterator[None]:
+    if settings.name == "broken":
+        raise ClusterError("it does not answer")
+    yield
+
+
+def _asked_by(tests: Iterable[tuple[Iterable[str], Iterable[str]]]) -> list[str]:
+    return [
+        f"{'+'.join(markers)} wants {'+'.join(sorted({'cluster', 'case'} & {*fixtures}))}"
+        for markers, fixtures in tests
+    ]
+
+
+def _preview(_settings: Settings, asked: list[str], _cluster: None) -> list[str]:
+    return ["this is a plan", *asked]
+
+
+_module("harness.wiring", provider_of=_provider_of, looked_at=_looked_at)
 _module(
     "harness.case",
     deployed_case=_deployed_case,
@@ -201,6 +219,7 @@ _module(
     Case=StandInCase,
     SERVICES={"invoice-app": "invoice"},
 )
+_module("harness.preview", asked_by=_asked_by, preview=_preview)
 _module("harness.chaoscase", Stage=StandInStage, Chaos=StandInChaos)
 _module("harness.images.catalogue", prober_image=lambda _timeline: _Image("prober:1", Path("/dev/null")))
 _module("harness.probing", pair_on=_pair_on)
