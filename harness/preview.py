@@ -22,6 +22,7 @@ from harness.clusters.lease import Lease
 from harness.clusters.provider import Cluster, ExternalPeer
 from harness.clusters.rights import lacking, told
 from harness.isolation import expectations, own, snapshot
+from harness.isolation.world import World
 from harness.kube.deploy import look
 from harness.kube.manifests import load
 from harness.kube.postgres import Postgres
@@ -68,8 +69,10 @@ def preview(settings: Settings, asked: Asked, cluster: Cluster | None) -> Iterat
         yield "no test needs a cluster"
         return
     yield from _section("cluster", _cluster(settings, cluster))
-    yield from _section("makes", _made(settings, asked, cluster))
-    yield from _section("asks", _probed(settings, asked, cluster))
+    folder = proofs.own_manifests(settings) if asked.wants("lab") else None
+    written = own.of_manifests(load(folder, proofs.render)).written if folder is not None else None
+    yield from _section("makes", _made(settings, asked, cluster, written))
+    yield from _section("asks", _probed(settings, asked, cluster, written))
     yield from _section("breaks", _broken(settings, asked, cluster))
     yield from _section("afterwards", _afterwards(settings, cluster))
     if cluster is not None and settings.provider == "existing":
@@ -92,7 +95,7 @@ def _cluster(settings: Settings, cluster: Cluster | None) -> Iterator[str]:
     yield f"{settings.name}{context}: it runs, Kubernetes {version} at {cluster.api.url('')}"
 
 
-def _made(settings: Settings, asked: Asked, cluster: Cluster | None) -> Iterator[str]:
+def _made(settings: Settings, asked: Asked, cluster: Cluster | None, written: World | None) -> Iterator[str]:
     if settings.provider == "existing":
         yield "a Lease in the namespace default for each process of the run, renewed while it lives"
         yield (
@@ -106,7 +109,8 @@ def _made(settings: Settings, asked: Asked, cluster: Cluster | None) -> Iterator
     if asked.wants("case"):
         yield f"the case, from {manifests_folder(settings)}:"
         yield from (f"  {line}" for line in _case(settings, cluster))
-    yield from _stand_ins(settings, asked, cluster)
+    if cluster is not None and written is not None:
+        yield from _stand_ins(cluster, written)
 
 
 def _case(settings: Settings, cluster: Cluster | None) -> Iterator[str]:
@@ -124,22 +128,16 @@ def _case(settings: Settings, cluster: Cluster | None) -> Iterator[str]:
         yield f"{place}: {len(subjects)} {'there already' if there else 'new'}: {', '.join(subjects)}"
 
 
-def _stand_ins(settings: Settings, asked: Asked, cluster: Cluster | None) -> Iterator[str]:
+def _stand_ins(cluster: Cluster, written: World) -> Iterator[str]:
     """Of a user's own manifests nothing is applied; a pod stands in for each workload that does not run."""
-    folder = proofs.own_manifests(settings)
-    if folder is None or cluster is None or not asked.wants("lab"):
-        return
-    written = own.of_manifests(load(folder, proofs.render))
-    now = snapshot.take(cluster.api, written.written.policies)
-    for workload in written.written.pods:
+    now = snapshot.take(cluster.api, written.policies)
+    for workload in written.pods:
         if not own.pods_of(workload, now):
             yield f"a stand-in for {workload.id}, of which no pod runs, with its labels and ports, in its namespace"
 
 
-def _probed(settings: Settings, asked: Asked, cluster: Cluster | None) -> Iterator[str]:
-    folder = proofs.own_manifests(settings)
-    if folder is not None and asked.wants("lab"):
-        written = own.of_manifests(load(folder, proofs.render)).written
+def _probed(settings: Settings, asked: Asked, cluster: Cluster | None, written: World | None) -> Iterator[str]:
+    if written is not None:
         names = ", ".join(pod.id for pod in written.pods)
         yield f"connections between all pods of {names}, to their Services, to nodes and outside, and from a stranger"
         if settings.isolation_expectations:

@@ -46,7 +46,7 @@ def of_run(tmp_path: Path, run_id: str) -> Settings:
 
 
 def deploy(settings: Settings) -> None:
-    cluster: Any = SimpleNamespace(name="one")
+    cluster: Any = SimpleNamespace(name="one", api=None)
     case.deployed_case(cluster, settings, Timeline(StringIO()))
 
 

@@ -94,7 +94,7 @@ def test_of_two_that_deploy_the_second_says_that_it_waits(
 ) -> None:
     (tmp_path / "harness/clusters/one").mkdir(parents=True)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    there = SimpleNamespace(name="one", ingress_url="")
+    there = SimpleNamespace(name="one", api=None, ingress_url="")
     monkeypatch.setattr(cli, "_provider", lambda _: None)
     monkeypatch.setattr("harness.clusters.pool.join", lambda *_, **__: nullcontext(there))
     monkeypatch.setattr("harness.case.open_case", OneAtATime)

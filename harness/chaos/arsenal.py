@@ -6,7 +6,7 @@ from typing import Final
 
 from harness.chaos.aim import Aims
 from harness.chaos.fault import Faults
-from harness.chaos.plan import Candidate, Plan, PlannedFault, draw
+from harness.chaos.plan import Candidate, Plan, draw, unknown
 from harness.chaos.scene import Scene
 from harness.errors import UsageError
 
@@ -61,21 +61,14 @@ class Arsenal:
         targets = {kind: {one.name for one in self.faults[kind].targets(scene)} for kind in struck}
         aimed = {aim: {target.name for _, target in self.aims[aim].faults(scene)} for aim in reached}
         for number, fault in enumerate(plan.faults):
-            problem = _unknown(fault, self) or _elsewhere(fault.target, fault.kind, targets[fault.kind])
+            strange = (problem for _, problem in unknown(fault, self.faults, self.aims))
+            problem = next(strange, "") or _elsewhere(fault.target, fault.kind, targets[fault.kind])
             if not problem and fault.aim:
                 problem = _elsewhere(fault.target, fault.aim, aimed[fault.aim])
             if not problem and not fault.seconds and not fault.aim and self.faults[fault.kind].seconds[1]:
                 problem = f"{fault.kind} is to last, and has no seconds, for how long"
             if problem:
                 yield f"faults[{number}]: {problem}"
-
-
-def _unknown(fault: PlannedFault, arsenal: Arsenal) -> str:
-    if fault.kind not in arsenal.faults:
-        return f"no fault is named {fault.kind!r}: {', '.join(sorted(arsenal.faults))}"
-    if fault.aim and fault.aim not in arsenal.aims:
-        return f"no aim is named {fault.aim!r}: {', '.join(sorted(arsenal.aims)) or 'there are none'}"
-    return ""
 
 
 def _elsewhere(target: str, what: str, known: set[str]) -> str:

@@ -55,7 +55,7 @@ def heal_all(cluster: Cluster, api: Api, paths: Paths) -> Healed:
     return healed
 
 
-def heal_left(cluster: Cluster, api: Callable[[], Api], paths: Paths, own: str) -> list[str]:
+def heal_left(cluster: Cluster, api: Api, paths: Paths, own: str) -> list[str]:
     """Heal what killed runs have broken, before something is made anew; a line for each thing that was done.
 
     What is undone later would give back what was there before. Nothing is done while another run than ``own`` lives,
@@ -65,7 +65,7 @@ def heal_left(cluster: Cluster, api: Callable[[], Api], paths: Paths, own: str) 
     folder = paths.cluster(cluster.name)
     if isinstance(cluster, Shared) or set(Runs(folder).living()) - {own} or not Undos(folder).names():
         return []
-    healed = heal_all(cluster, api(), paths)
+    healed = heal_all(cluster, api, paths)
     if healed.failed:
         raise healed.failed[0]
     return healed.done
@@ -73,7 +73,7 @@ def heal_left(cluster: Cluster, api: Callable[[], Api], paths: Paths, own: str) 
 
 def heal_first(cluster: Cluster, settings: Settings, timeline: Timeline) -> None:
     """The same before the case is deployed, told on the timeline."""
-    for line in heal_left(cluster, lambda: cluster.api, settings.paths, settings.run_id):
+    for line in heal_left(cluster, cluster.api, settings.paths, settings.run_id):
         timeline.say(f"  left by a killed run of chaos, {line}")
 
 

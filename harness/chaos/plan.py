@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegative
 from pydantic import ValidationError as Invalid
 
 from harness.errors import ManifestError, UsageError
-from harness.kube.sources import FieldPath, read_text
+from harness.kube.sources import FieldPath, dotted, read_text
 
 VERSION: Final = 1
 DURATION: Final = 60.0
@@ -106,15 +106,20 @@ def read_plan(file: Path, kinds: Collection[str], aims: Collection[str]) -> Plan
     wrong: list[tuple[FieldPath, str]] = []
     for number, fault in enumerate(plan.faults):
         place = ("faults", number)
-        if fault.kind not in kinds:
-            wrong.append(((*place, "kind"), f"no fault is named {fault.kind!r}: {_listed(kinds)}"))
-        if fault.aim and fault.aim not in aims:
-            wrong.append(((*place, "aim"), f"no aim is named {fault.aim!r}: {_listed(aims)}"))
+        wrong += [((*place, field), problem) for field, problem in unknown(fault, kinds, aims)]
         if fault.at >= plan.duration:
             wrong.append(((*place, "at"), f"it is at {fault.at:g} s, and the run ends after {plan.duration:g} s"))
     if wrong:
         raise _refused(file, text, wrong)
     return plan
+
+
+def unknown(fault: PlannedFault, kinds: Collection[str], aims: Collection[str]) -> Iterator[tuple[str, str]]:
+    """What a fault names that is none of those: the field, and what is wrong with it."""
+    if fault.kind not in kinds:
+        yield "kind", f"no fault is named {fault.kind!r}: {_listed(kinds)}"
+    if fault.aim and fault.aim not in aims:
+        yield "aim", f"no aim is named {fault.aim!r}: {_listed(aims)}"
 
 
 def _json(file: Path) -> str:
@@ -149,12 +154,9 @@ def _refused(file: Path, text: str, wrong: Sequence[tuple[FieldPath, str]]) -> U
         where = dict.fromkeys((path for path, _ in wrong), str(file))
     else:
         where = {path: source.where(path) for path, _ in wrong}
-    return UsageError("\n".join(f"--chaos-plan: {where[path]}: {_place(path)}: {problem}" for path, problem in wrong))
-
-
-def _place(location: FieldPath) -> str:
-    text = "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in location).removeprefix(".")
-    return text or "the file"
+    return UsageError(
+        "\n".join(f"--chaos-plan: {where[path]}: {dotted(path) or 'the file'}: {problem}" for path, problem in wrong)
+    )
 
 
 def draw(seed: int, duration: float, candidates: Sequence[Candidate], load: Load | None = None) -> Plan:

@@ -5,7 +5,6 @@ no layer that the registry has.
 """
 
 import json
-import os
 import subprocess
 import tarfile
 from collections.abc import Callable, Sequence
@@ -85,7 +84,6 @@ def _run(crane: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
             errors="replace",
             stdin=subprocess.DEVNULL,
             timeout=seconds,
-            env=dict(os.environ),
             check=False,
         )
     except subprocess.TimeoutExpired as error:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from harness.errors import ManifestError
 from harness.kube import names
 from harness.kube.protocol import Protocol
-from harness.kube.sources import FieldPath, Source, subject_of
+from harness.kube.sources import FieldPath, Source, dotted, subject_of
 
 if TYPE_CHECKING:
     from harness.kube.manifests import Manifest  # which checks the fields of what it loads
@@ -153,11 +153,6 @@ def of_source(source: Source) -> Field:
 def of_object(body: dict[str, Any], at: str) -> Field:
     """The fields of an object that stands in no file: ``at`` says where it was found."""
     return Field(body, lambda path: f"{at} {dotted(path)}".rstrip(), subject_of(body))
-
-
-def dotted(path: FieldPath) -> str:
-    """A path as people write it: ``spec.ingress[0].from``."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
 
 
 def _sound(field: Field, problem: Callable[[str], str]) -> str:

@@ -55,6 +55,11 @@ class Source:
         return f"{self.file}:{next(known, self.line)}"
 
 
+def dotted(path: FieldPath) -> str:
+    """A path as people write it: ``spec.ingress[0].from``."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+
+
 def subject_of(body: JsonObject) -> str:
     """``Kind/name``, as far as an object has them."""
     meta = body.get("metadata")

@@ -82,7 +82,7 @@ def test_what_cannot_be_healed_is_told_keeps_nothing_else_from_it_and_stays(path
 def test_what_a_killed_run_has_broken_is_healed_before_something_is_made_anew(paths: Paths, store: Store) -> None:
     FolderJournal(paths, "one").register(SCALE, 1000)
     with Runs(paths.cluster("one")).hold("ours"):
-        said = [heal_left(Node().cluster, lambda: store.api, paths, "ours") for _ in range(2)]
+        said = [heal_left(Node().cluster, store.api, paths, "ours") for _ in range(2)]
 
     assert said == [["healed: scale-to-zero of web"], []]
     assert spec(store) == 3
@@ -91,7 +91,7 @@ def test_what_a_killed_run_has_broken_is_healed_before_something_is_made_anew(pa
 def test_what_a_run_that_lives_has_broken_is_not_healed_under_its_hands(paths: Paths, store: Store) -> None:
     FolderJournal(paths, "one").register(SCALE, 1000)
     with Runs(paths.cluster("one")).hold("theirs"):
-        assert heal_left(Node().cluster, lambda: store.api, paths, "ours") == []
+        assert heal_left(Node().cluster, store.api, paths, "ours") == []
     assert spec(store) != 3
 
 
@@ -100,7 +100,7 @@ def test_what_is_not_healed_keeps_something_from_being_made_on_top_of_it(paths: 
     store.struck = [ApiError("PATCH", WEB, 403, "not you")]
 
     with pytest.raises(ApiError, match="not you"):
-        heal_left(Node().cluster, lambda: store.api, paths, "ours")
+        heal_left(Node().cluster, store.api, paths, "ours")
 
 
 def test_one_entry_is_healed_by_its_name(paths: Paths, store: Store) -> None:

@@ -18,7 +18,7 @@ from harness.chaos.litmus.values import words
 from harness.errors import ManifestError
 from harness.kube.fields import DEFAULT_NAMESPACE
 from harness.kube.kubectl import JsonObject
-from harness.kube.sources import FieldPath, Source, read_file, subject_of
+from harness.kube.sources import FieldPath, Source, dotted, read_file, subject_of
 from harness.kube.strict import did_you_mean
 
 _BINARY: Final = re.compile(r"-name[ =]+(\S+)")
@@ -94,7 +94,7 @@ class _Read:
         return str(self.said.metadata["name"])
 
     def wrong(self, path: FieldPath, problem: str) -> ManifestError:
-        return ManifestError(self.source.where(path), subject_of(self.source.object), f"{_dotted(path)}: {problem}")
+        return ManifestError(self.source.where(path), subject_of(self.source.object), f"{dotted(path)}: {problem}")
 
     def wrong_at(self, path: FieldPath) -> Callable[[int, str], ManifestError]:
         """For the items of the list at a path."""
@@ -157,7 +157,7 @@ def _validated(model: type[Model], source: Source) -> Model:
         wrong = []
         for one in invalid.errors():
             path: FieldPath = one["loc"]
-            problem = f"{_dotted(path)}: {_problem(model, path, dict(one))}"
+            problem = f"{dotted(path)}: {_problem(model, path, dict(one))}"
             wrong.append(ManifestError(source.where(path), subject, problem))
         raise ManifestError.of(wrong) from None
 
@@ -304,7 +304,3 @@ def _check_targets(read: _Read, base: FieldPath, experiment: str, targets: tuple
             raise read.wrong((*base, "name"), f"{experiment} needs the label of its pods: write appinfo.applabel")
     elif not targets and not tuned.target_pods:
         raise read.wrong((*base, "name"), f"{experiment} has no target: write appinfo, selectors or TARGET_PODS")
-
-
-def _dotted(path: FieldPath) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
