@@ -56,7 +56,7 @@ def prepare(session: nox.Session) -> None:
     content = nox.project.load_toml("pyproject.toml")
     packages = nox.project.dependency_groups(content, "test", "lint")
     pip = (str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries=8", "--timeout=60")
-    session.run_always(*pip, "--editable", ".", *packages, external=True)
+    session.run_always(*pip, "--editable", ".[kind]", *packages, external=True)
     STAMP.write_text(key)
 
 
@@ -68,9 +68,14 @@ def run(session: nox.Session, *command: str, success_codes: Sequence[int] = (0,)
 
 
 def prepare_for_clusters(session: nox.Session, *groups: str) -> None:
-    """The environment, and the Debian packages that a cluster and its images need, and those of more groups."""
+    """The environment, and the Debian packages that a cluster and its images need, and those of more groups.
+
+    A cluster of kind and its images are made by Docker or Podman.
+    """
     prepare(session)
-    run(session, "python", "-c", ENSURE_PACKAGES, "cluster", "build", *groups)
+    own = () if "--cluster=kind" in session.posargs else ("cluster", "build")
+    if own or groups:
+        run(session, "python", "-c", ENSURE_PACKAGES, *own, *groups)
 
 
 @nox.session(python=False)
@@ -123,9 +128,12 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def live(session: nox.Session) -> None:
-    """The harness itself, against real clusters: nothing is left behind, whatever is killed."""
+    """The harness itself, against real clusters: nothing is left, whatever is killed; `-- providers`: of the others."""
+    providers = session.posargs[:1] == ["providers"]
     prepare_for_clusters(session, "tests")
-    run(session, "pytest", "tests/live", "-m", "live or full", *ON_ANY_MACHINE, *session.posargs)
+    folder = "tests/live/providers" if providers else "tests/live"
+    given = session.posargs[1:] if providers else session.posargs
+    run(session, "pytest", folder, "-m", "live or full", *ON_ANY_MACHINE, *given)
 
 
 @nox.session(python=False)

@@ -80,7 +80,7 @@ def checks(settings: Settings) -> list[Check]:
         for name, package in DEBIAN_PACKAGES.items()
     ]
     return [
-        Check("Linux", linux, "run on Linux, or wait for --cluster=kind"),
+        Check("Linux", linux, "run on Linux, or choose --cluster=kind"),
         Check("root", root, 'run as root: sudo -E env PATH="$PATH" ' + up),
         Check("Python 3.11", python, "install Python 3.11 or newer"),
         *programs,

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from harness.errors import PrerequisiteError
 
@@ -20,6 +21,9 @@ UNFIT_FILE_SYSTEMS = frozenset({"overlay", "tmpfs", "ramfs", "aufs", "9p", "virt
 
 ENTERED = "existing.json"
 """What lies in the folder of a cluster that the harness did not make, and says where it is."""
+
+KIND_MADE = "kind.json"
+"""What lies in the folder of a cluster of kind, and says what it was made with."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,11 @@ class Paths:
         """The folder of the cluster of that name."""
         return self.clusters / name
 
-    def is_entered(self, name: str) -> bool:
-        """Whether the cluster of that name is an existing one, which the harness has entered and did not make."""
-        return (self.cluster(name) / ENTERED).exists()
+    def provider(self, name: str) -> Literal["existing", "kind"] | None:
+        """Whose the cluster of that name is; None for one of the embedded provider, or where there is none."""
+        if (self.cluster(name) / ENTERED).exists():
+            return "existing"
+        return "kind" if (self.cluster(name) / KIND_MADE).exists() else None
 
     def cluster_lock(self, name: str) -> Path:
         """The lock file that whoever creates, joins or deletes the cluster holds meanwhile."""

@@ -100,7 +100,7 @@ class Options(BaseModel):
 
     cluster: Literal["auto", "embedded", "kind", "minikube", "existing"] = Field(
         "auto",
-        description="where the cluster comes from; auto is the embedded node, or the existing cluster of that name",
+        description="where the cluster comes from; auto is the cluster of that name, else a new embedded node",
     )
     cluster_context: str | None = Field(
         None, description="the context of the kubeconfig that --cluster=existing uses; never the user's default unnamed"
@@ -173,18 +173,16 @@ class Settings(Options):
     """The cache and the state folder."""
 
     @property
-    def provider(self) -> Literal["embedded", "existing"]:
+    def provider(self) -> Literal["embedded", "existing", "kind"]:
         """The provider that ``cluster`` comes to. Raises NotBuiltYet for those that this version does not have.
 
-        ``auto`` is an existing cluster where one was entered under the name, else the embedded node.
+        ``auto`` is that of the cluster which has the name already, else the embedded node.
         """
         if self.cluster == "auto":
-            return "existing" if self.paths.is_entered(self.name) else "embedded"
-        if self.cluster in ("embedded", "existing"):
-            return self.cluster
-        raise NotBuiltYet(
-            f"--cluster={self.cluster} is not built yet: this version has --cluster=embedded and --cluster=existing"
-        )
+            return self.paths.provider(self.name) or "embedded"
+        if self.cluster == "minikube":
+            raise NotBuiltYet("--cluster=minikube is not built yet: this version has embedded, kind and existing")
+        return self.cluster
 
     @property
     def place(self) -> str:

@@ -35,13 +35,17 @@ def provider_of(settings: Settings) -> Provider:
             return EmbeddedProvider(paths.cache, paths.state, assets, make_ready)
         case "existing":
             return _existing(settings)
+        case "kind":
+            from harness.kindwiring import kind_provider  # noqa: PLC0415 -- builds and images that others do not need
+
+            return kind_provider(settings, make_ready)
 
 
 @contextmanager
 def looked_at(settings: Settings, timeline: Timeline) -> Iterator[Cluster | None]:
     """The settings' cluster, for who only looks: neither created nor joined. None where it does not run."""
     match settings.provider:
-        case "embedded":
+        case "embedded" | "kind":
             running = provider_of(settings).attach(settings.name)
             try:
                 yield running

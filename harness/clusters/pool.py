@@ -261,7 +261,7 @@ def leave(settings: Settings, timeline: Timeline, provider: Provider) -> bool:
         began = time.monotonic()
         if lease.kept or lease.shared():
             return False
-        done = "cluster left" if settings.paths.is_entered(settings.name) else "cluster gone"
+        done = "cluster left" if settings.paths.provider(settings.name) == "existing" else "cluster gone"
         if settings.paths.cluster(settings.name).exists():
             provider.delete(settings.name)
         timeline.record(done, time.monotonic() - began)

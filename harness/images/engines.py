@@ -1,6 +1,5 @@
 """What builds a staged context: Docker or Podman where they and a registry answer, else buildah."""
 
-import functools
 import os
 import shutil
 import subprocess
@@ -9,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from harness import engine
 from harness.errors import BuildError, PrerequisiteError
 from harness.images.store import Image, hold_lock
 from harness.kube.kubectl import child_environment
@@ -36,24 +36,21 @@ class Engine(Protocol):
 
 
 class DockerEngine:
-    """``docker`` or ``podman``: the same words do for both."""
+    """Docker or Podman: the same words do for both."""
 
-    def __init__(self, program: str) -> None:
-        self._program = program
+    def __init__(self, engine: engine.Engine) -> None:
+        self._engine = engine
+        self._program = engine.program
 
     @classmethod
-    @functools.cache
     def found(cls) -> "DockerEngine | None":
-        """The engine that answers, Docker first; None without one. Asked once per process."""
-        for program in ("docker", "podman"):
-            if shutil.which(program) and _succeeds([program, "info"], seconds=20):
-                return cls(program)
-        return None
+        """The engine that answers; None without one."""
+        there = engine.found()
+        return cls(there) if there else None
 
     def can_have(self, public: str) -> bool:
         """Whether the base is there or can be pulled."""
-        present = _succeeds([self._program, "image", "inspect", public], seconds=20)
-        return present or _succeeds([self._program, "pull", "--quiet", public], seconds=PULL_SECONDS)
+        return self._engine.can_have(public, PULL_SECONDS)
 
     def build(self, context: Path, base: str, reference: str, archive: Path) -> None:
         """See Engine."""

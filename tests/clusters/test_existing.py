@@ -148,7 +148,7 @@ def test_what_is_entered_is_found_by_its_name_alone(here: Here) -> None:
     found = here.provider().attach("mine")
     assert found is not None
     assert "not allowed, for namespaces for tests: create namespaces" in here.said.getvalue()
-    assert here.paths.is_entered("mine")
+    assert here.paths.provider("mine") == "existing"
     assert found.api.get("/version") == {"gitVersion": "v1.37.0"}
     found.close()
     assert stat.S_IMODE(found.kubeconfig.stat().st_mode) == 0o600
@@ -263,7 +263,7 @@ def test_a_cluster_that_cannot_be_left_stays_known(here: Here) -> None:
     with pytest.raises(ClusterError):
         entered.delete("mine")
     assert entered.sweep() == []
-    assert here.paths.is_entered("mine")
+    assert here.paths.provider("mine") == "existing"
 
 
 def test_a_sweep_leaves_what_nobody_holds_and_what_is_not_kept(here: Here) -> None:

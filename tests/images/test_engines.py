@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from harness import engine
+from harness.engine import Engine
 from harness.errors import BuildError, PrerequisiteError
 from harness.images.engines import Buildah, DockerEngine
 
@@ -44,7 +46,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
         assert found
         (folder / name).symlink_to(found)
     monkeypatch.setenv("PATH", str(folder))
-    DockerEngine.found.cache_clear()
+    engine.found.cache_clear()
     return Programs(folder)
 
 
@@ -69,13 +71,13 @@ def test_where_none_answers_there_is_none(programs: Programs) -> None:
 
 def test_a_base_that_is_there_is_not_pulled(programs: Programs) -> None:
     programs.add("docker")
-    assert DockerEngine("docker").can_have("public:1")
+    assert DockerEngine(Engine("docker")).can_have("public:1")
     assert programs.calls == ["docker image inspect public:1"]
 
 
 def test_a_base_that_can_neither_be_found_nor_pulled_is_not_to_be_had(programs: Programs) -> None:
     programs.add("docker", fails="image*|pull*")
-    assert not DockerEngine("docker").can_have("public:1")
+    assert not DockerEngine(Engine("docker")).can_have("public:1")
     assert programs.calls[-1] == "docker pull --quiet public:1"
 
 
@@ -85,7 +87,7 @@ def test_an_image_is_built_on_the_base_and_saved_as_an_archive(
 ) -> None:
     programs.add(program)
     archive = tmp_path / "a.tar"
-    DockerEngine(program).build(tmp_path, "public:1", "harness.dev/a:1", archive)
+    DockerEngine(Engine(program)).build(tmp_path, "public:1", "harness.dev/a:1", archive)
     assert archive.read_text() == "saved\n"
     assert programs.calls == [
         f"{program} build --quiet --build-arg BASE=public:1 --tag harness.dev/a:1 {tmp_path}",
@@ -96,7 +98,7 @@ def test_an_image_is_built_on_the_base_and_saved_as_an_archive(
 def test_a_failed_build_says_what_the_engine_said(programs: Programs, tmp_path: Path) -> None:
     programs.add("docker", fails="build*")
     with pytest.raises(BuildError, match=r"harness.dev/a:1 could not be built by docker:\nno such thing"):
-        DockerEngine("docker").build(tmp_path, "public:1", "harness.dev/a:1", tmp_path / "a.tar")
+        DockerEngine(Engine("docker")).build(tmp_path, "public:1", "harness.dev/a:1", tmp_path / "a.tar")
 
 
 @pytest.mark.usefixtures("programs")

@@ -26,6 +26,8 @@ from .pods import Pods
 from .room import Room, environment
 from .user import User
 
+PROVIDERS = Path(__file__).parent / "providers"
+
 NUMBERS = itertools.count(1)
 """Clusters that are held in rooms are numbered: short names leave room for the paths below them."""
 
@@ -45,6 +47,12 @@ IN_CI = {
 """The tests that are in `nox -s ci`, with what they cost on two cores and why; all others are in `nox -s full`."""
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the tests of other providers unless they are asked for by name: each makes clusters, for minutes."""
+    named = any("providers" in Path(argument.partition("::")[0]).parts for argument in config.args)
+    return True if collection_path == PROVIDERS and not named else None
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark what is too long for every run."""
     if getattr(item, "originalname", "") not in IN_CI:
@@ -55,7 +63,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where there can be no embedded cluster, say so: these tests are of nothing else."""
     if sys.platform != "linux" or os.geteuid() != 0:
         for item in items:
-            if Path(__file__).parent in item.path.parents:
+            if Path(__file__).parent in item.path.parents and PROVIDERS not in item.path.parents:
                 item.add_marker(pytest.mark.skip(reason="an embedded cluster needs root on Linux"))
 
 

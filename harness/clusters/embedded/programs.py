@@ -136,6 +136,7 @@ PROGRAMS: Mapping[str, Program] = {
 
 TOOLS: Mapping[str, Program] = {
     "crane": Program("registry", "github.com/google/go-containerregistry/cmd/crane", tags=""),
+    "kind": Program("kind", "sigs.k8s.io/kind", tags=""),
 }
 """Programs for other clusters: built only where they are asked for."""
 

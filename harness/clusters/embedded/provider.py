@@ -20,7 +20,7 @@ from harness.clusters.provider import Cluster
 from harness.errors import PrerequisiteError
 from harness.kube.kubectl import Kubectl, child_environment
 from harness.kube.wait import patient
-from harness.paths import ENTERED
+from harness.paths import ENTERED, KIND_MADE
 from harness.timeline import Timeline
 
 MODULES = Path("/proc/modules")
@@ -207,7 +207,7 @@ class EmbeddedProvider:
         """Remove clusters that nobody holds, and that are not kept or not alive any more."""
         swept = []
         for folder in sorted(self._clusters.iterdir()) if self._clusters.is_dir() else ():
-            if (folder / ENTERED).exists():  # another provider's
+            if (folder / ENTERED).exists() or (folder / KIND_MADE).exists():  # another provider's
                 continue
             lease, where = Lease(folder), Layout(folder)
             with lease.alone() as free:

@@ -5,21 +5,20 @@ all), no address lease and nothing of its authority: a clone has keys of its own
 out of etcd while the API server is down.
 """
 
+import functools
 import hashlib
 import json
 import secrets
 import shutil
 import signal
 import subprocess
-import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from filelock import FileLock
 
+from harness.clusters import loading
 from harness.clusters.embedded import commands, inside, layout, process
-from harness.clusters.embedded.archives import digests, thin
 from harness.clusters.embedded.assets import Assets
 from harness.clusters.embedded.layout import Layout
 from harness.clusters.lease import Lease
@@ -179,21 +178,7 @@ def wait_for_api(where: Layout, api: Api) -> None:
 def load_images(where: Layout, archives: list[Path]) -> None:
     """Import docker-archive tars into the node's containerd, skipping those that it has under the same names."""
     process.wait_for(where, "containerd to answer", lambda: _containerd_answers(where), seconds=API_SECONDS)
-    there = dict(_named_digests(_ctr(where, "images", "ls")))
-    present = _ctr(where, "content", "ls", "-q").split()
-    for archive in archives:
-        if all(digest and there.get(name) == digest for name, digest in digests(archive).items()):
-            continue
-        with tempfile.NamedTemporaryFile(dir=where.folder, prefix="image-") as file:
-            less = Path(file.name)
-            _ctr(where, "images", "import", "-", stdin=less if thin(archive, present, less) else archive)
-
-
-def _named_digests(listed: str) -> Iterator[tuple[str, str]]:
-    """The images that ``ctr images ls`` lists: REF, TYPE, DIGEST and more, below a line of titles."""
-    for line in listed.splitlines()[1:]:
-        name, _, digest, *_ = line.split()
-        yield name, digest
+    loading.load_images(functools.partial(_ctr, where), archives, where.folder)
 
 
 def _containerd_answers(where: Layout) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.clusters.embedded.archives import digests, thin
+from harness.clusters.archives import digests, thin
 from harness.errors import ClusterError
 
 BASE, TOP = b"the base's files", b"the app's files"

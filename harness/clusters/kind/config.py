@@ -1,0 +1,57 @@
+"""What kind is told of a cluster: data, no I/O. See https://kind.sigs.k8s.io/docs/user/configuration."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+INGRESS_PORT: Final = 30080
+"""The node port of the Ingress controller's Service, published on a free port of this machine's loopback."""
+
+STOCK_IMAGE: Final = (
+    "docker.io/kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5"
+)
+"""The node image that the pinned kind was released with (kind's pkg/apis/config/defaults/image.go)."""
+
+OWN_CNI: Final = "calico"
+KINDS_CNI: Final = "kindnet"
+
+
+@dataclass(frozen=True)
+class NodeImage:
+    """A node image by its reference; ``dns`` is the tag of the CoreDNS in it, empty where it is what kubeadm expects.
+
+    ``bare`` is one that has no network plugin of its own.
+    """
+
+    reference: str
+    dns: str = ""
+    bare: bool = False
+
+
+def cluster_config(image: NodeImage, cni: str) -> dict[str, Any]:
+    """The configuration of a cluster of one node, reached from this machine's loopback only."""
+    patches = []
+    if image.dns:
+        patches.append({"kind": "ClusterConfiguration", "dns": {"imageTag": image.dns}})
+    return {
+        "kind": "Cluster",
+        "apiVersion": "kind.x-k8s.io/v1alpha4",
+        "networking": {
+            "ipFamily": "ipv4",
+            "apiServerAddress": "127.0.0.1",
+            "disableDefaultCNI": cni != KINDS_CNI,
+        },
+        "nodes": [
+            {
+                "role": "control-plane",
+                # Port 0: kind takes one that is free.
+                "extraPortMappings": [{"containerPort": INGRESS_PORT, "hostPort": 0, "listenAddress": "127.0.0.1"}],
+            }
+        ],
+        "kubeadmConfigPatches": [json.dumps(patch) for patch in patches],
+    }
+
+
+def node_of(cluster: str) -> str:
+    """The name of the container that is the node of a cluster."""
+    return f"{cluster}-control-plane"

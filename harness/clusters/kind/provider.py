@@ -1,0 +1,260 @@
+"""The verbs of ``harness.clusters.provider`` over clusters of kind.
+
+What is kept of one here is a note of what it was made with, written before anything is made: by it a crashed run's
+cluster is found and removed, and one that somebody else made is never touched.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from harness.clusters.connected import Connected
+from harness.clusters.kind.command import Kind
+from harness.clusters.kind.config import INGRESS_PORT, KINDS_CNI, OWN_CNI, NodeImage, cluster_config, node_of
+from harness.clusters.lease import Lease
+from harness.clusters.loading import load_images
+from harness.clusters.provider import Cluster
+from harness.engine import Engine
+from harness.errors import ClusterError, ClusterGone, CommandError, HarnessError, UsageError, WaitTimeout
+from harness.kube.kubectl import Kubectl
+from harness.paths import KIND_MADE
+from harness.timeline import Timeline
+
+NAME: Final = "kind"
+IMPORT_SECONDS: Final = 600.0
+LOOK_SECONDS: Final = 2.0
+"""The engine is asked whether the node runs at most this often: a poll of something else asks all the time."""
+TAKEN: Final = "already exist for a cluster with the name"
+
+
+@dataclass(frozen=True)
+class Made:
+    """The note of a cluster. ``ingress_url`` is empty while it is being made."""
+
+    engine: Engine
+    kind: str
+    kubectl: str
+    ingress_url: str = ""
+
+    @classmethod
+    def read(cls, folder: Path) -> "Made | None":
+        """The note in a cluster's folder; None where there is none."""
+        try:
+            found: dict[str, Any] = json.loads((folder / KIND_MADE).read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return cls(Engine(**found["engine"]), found["kind"], found["kubectl"], found["ingress_url"])
+
+    def write(self, folder: Path) -> None:
+        """Replace the note as a whole."""
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh = (folder / KIND_MADE).with_suffix(".fresh")
+        fresh.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        fresh.replace(folder / KIND_MADE)
+
+    def command(self, folder: Path) -> Kind:
+        """kind, for this cluster."""
+        return Kind(folder.name, folder, self.engine, Path(self.kind), Path(self.kubectl))
+
+
+class KindCluster(Connected):
+    """A running cluster of kind: a ``Cluster``, and nothing else."""
+
+    provider = NAME
+
+    def __init__(self, folder: Path, made: Made) -> None:
+        super().__init__()
+        self._folder = folder
+        self._made = made
+        self._looked = 0.0
+
+    @property
+    def name(self) -> str:
+        """The name it was created with."""
+        return self._folder.name
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig."""
+        return self._folder / "kubeconfig"
+
+    @property
+    def kubectl(self) -> Kubectl:
+        """The project's kubectl, bound to this cluster."""
+        return Kubectl(Path(self._made.kubectl), self.kubeconfig, cache=self._folder / "kubectl-cache")
+
+    @property
+    def ingress_url(self) -> str:
+        """The loopback port that is published for the Ingress controller."""
+        return self._made.ingress_url
+
+    def check(self) -> None:
+        """Raise ClusterGone where its node does not run any more."""
+        if time.monotonic() - self._looked < LOOK_SECONDS:
+            return
+        state = node_state(self._made.engine, self.name)
+        if state != "running":
+            raise ClusterGone(f"the node of cluster {self.name}, the container {node_of(self.name)}, {_how(state)}")
+        self._looked = time.monotonic()
+
+    def load_images(self, archives: Sequence[Path]) -> None:
+        """Import the archives that the node does not have."""
+        load_images(self._ctr, archives, self._folder)
+
+    def export_logs(self, folder: Path) -> None:
+        """What ``kind export logs`` gives. It fails where a single command fails on the node: what there is counts."""
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._made.command(self._folder).export_logs(folder)
+        except ClusterError as error:
+            if not any(folder.iterdir()):
+                raise
+            (folder / "kind-export-logs.txt").write_text(f"{error}\n", encoding="utf-8")
+
+    def _ctr(self, *arguments: str, stdin: Path | None = None) -> str:
+        inside = ["exec", *(["-i"] if stdin else []), node_of(self.name), "ctr", "-n", "k8s.io"]
+        return self._made.engine.run(*inside, *arguments, stdin=stdin, seconds=IMPORT_SECONDS)
+
+
+@dataclass(frozen=True)
+class Means:
+    """What clusters are made with, each built or found when it is asked for.
+
+    ``engine`` raises PrerequisiteError where none answers. ``furnish`` gives a new cluster its network plugin (the
+    name, ``kindnet`` being kind's own affair) and add-ons, and ``make_ready`` waits until it is ready.
+    """
+
+    engine: Callable[[], Engine]
+    kind: Callable[[Timeline], Path]
+    kubectl: Callable[[Timeline], Path]
+    image: Callable[[Engine, Timeline], NodeImage]
+    furnish: Callable[[Cluster, str, Timeline], None]
+    make_ready: Callable[[Cluster, Timeline], None]
+
+
+class KindProvider:
+    """Makes clusters of kind. ``clusters`` is the folder with one folder for each, ``cni`` what the user asks for."""
+
+    name = NAME
+
+    def __init__(self, clusters: Path, means: Means, cni: str | None = None) -> None:
+        if cni not in (None, OWN_CNI, KINDS_CNI):
+            raise UsageError(f"--cluster-cni: kind has {KINDS_CNI}, its own, and {OWN_CNI}, and not {cni!r}")
+        self._clusters = clusters
+        self._means = means
+        self._cni = cni
+        self._stuck: dict[str, HarnessError] = {}
+        """What could not be swept, and why: the sweep goes on, and who wants that very cluster is told."""
+
+    def build(self, timeline: Timeline) -> None:
+        """Build kind and kubectl, and have the node image."""
+        self._means.kind(timeline)
+        self._means.kubectl(timeline)
+        self._means.image(self._means.engine(), timeline)
+
+    def create(self, cluster: str, timeline: Timeline) -> KindCluster:
+        """Make the cluster and wait until it is ready. Raises UsageError for a name that is somebody else's."""
+        engine = self._means.engine()
+        kind, kubectl = self._means.kind(timeline), self._means.kubectl(timeline)
+        image = self._means.image(engine, timeline)
+        cni = self._cni or (OWN_CNI if image.bare else KINDS_CNI)
+        if image.bare and cni == KINDS_CNI:
+            raise UsageError(f"--cluster-cni: the node image {image.reference} does not have {KINDS_CNI}")
+        folder = self._clusters / cluster
+        command = Kind(cluster, folder, engine, kind, kubectl, image.reference)
+        if cluster in command.clusters():
+            raise _taken(cluster, engine)
+        made = Made(engine, str(kind), str(kubectl))
+        made.write(folder)
+        config = folder / "kind-config.json"  # JSON is YAML
+        config.write_text(json.dumps(cluster_config(image, cni), indent=1), encoding="utf-8")
+        try:
+            with timeline.phase("kind create cluster") as say:
+                say(image.reference.partition("@")[0])
+                command.create(config)
+            port = engine.run("port", node_of(cluster), f"{INGRESS_PORT}/tcp").split()[0].rpartition(":")[2]
+            made = Made(engine, str(kind), str(kubectl), f"http://127.0.0.1:{port}")
+            made.write(folder)
+            new = KindCluster(folder, made)
+            try:
+                self._means.furnish(new, cni, timeline)
+                self._means.make_ready(new, timeline)
+            except BaseException:
+                new.close()
+                raise
+        except BaseException as error:
+            if isinstance(error, ClusterError) and TAKEN in str(error):  # made by somebody else in this very moment
+                (folder / KIND_MADE).unlink()
+                raise _taken(cluster, engine) from error
+            self.delete(cluster)
+            raise
+        return new
+
+    def attach(self, cluster: str) -> KindCluster | None:
+        """The running cluster of that name; None for one that is not whole.
+
+        Raises what kept it from being swept, where it was to be.
+        """
+        if cluster in self._stuck:
+            raise self._stuck[cluster]
+        folder = self._clusters / cluster
+        made = Made.read(folder)
+        if made is None or not made.ingress_url or node_state(made.engine, cluster) != "running":
+            return None
+        return KindCluster(folder, made)
+
+    def delete(self, cluster: str) -> None:
+        """End the cluster and remove everything of it.
+
+        Raises ClusterError where its engine does not answer: what is kept here stays then, so that it can be repeated.
+        """
+        folder = self._clusters / cluster
+        made = Made.read(folder)
+        if made is not None:
+            if not made.engine.answers():
+                raise ClusterError(
+                    f"{made.engine.program} does not answer, so that cluster {cluster} can be neither used nor"
+                    f" removed: start it, and `python -m harness --cluster-name={cluster} down` removes what is left"
+                )
+            made.command(folder).delete()
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def sweep(self) -> list[str]:
+        """Remove clusters that nobody holds, and that are not kept or not alive any more."""
+        swept = []
+        for folder in sorted(self._clusters.iterdir()) if self._clusters.is_dir() else ():
+            if Made.read(folder) is None:
+                continue
+            lease = Lease(folder)
+            with lease.alone() as free:
+                if free and not (lease.kept and self.attach(folder.name)):
+                    try:
+                        self.delete(folder.name)
+                    except HarnessError as error:
+                        self._stuck[folder.name] = error
+                    else:
+                        swept.append(folder.name)
+        return swept
+
+
+def node_state(engine: Engine, cluster: str) -> str:
+    """What the engine says of the node: ``running``, ``exited``, …; empty where there is none, or no engine answers."""
+    try:
+        return engine.run("inspect", "--format", "{{.State.Status}}", node_of(cluster)).strip()
+    except (CommandError, WaitTimeout):
+        return ""
+
+
+def _how(state: str) -> str:
+    return f"is {state}" if state else "is gone, or its engine does not answer"
+
+
+def _taken(cluster: str, engine: Engine) -> UsageError:
+    return UsageError(
+        f"there is a cluster of kind named {cluster} on {engine.program} already, which the harness did not make, and"
+        f" does not touch: choose another --cluster-name, or remove yours with `kind delete cluster --name={cluster}`"
+    )

@@ -1,0 +1,97 @@
+"""Puts the provider of kind together: which engine, which kind, which node image, and what a new cluster is given."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from harness import addons, engine
+from harness.clusters.embedded.build import build
+from harness.clusters.furnishing import install_addons
+from harness.clusters.kind.config import INGRESS_PORT, KINDS_CNI, OWN_CNI, STOCK_IMAGE, NodeImage
+from harness.clusters.kind.provider import KindProvider, Means
+from harness.clusters.provider import Cluster
+from harness.engine import Engine
+from harness.errors import NotBuiltYet, PrerequisiteError
+from harness.images.catalogue import addon_images
+from harness.kube.kubectl import child_environment
+from harness.settings import Settings
+from harness.timeline import Timeline
+
+PINNED: Final = "v0.33.0"
+"""The kind that the harness is written for: a program of the user's that is of this version is taken as it is."""
+
+PULL_SECONDS: Final = 900.0
+VERSION_SECONDS: Final = 60.0
+
+
+def kind_provider(settings: Settings, make_ready: Callable[[Cluster, Timeline], None]) -> KindProvider:
+    """The provider of kind for these settings. Raises UsageError for a network plugin that it does not have."""
+    if settings.cluster_cni == OWN_CNI:
+        raise NotBuiltYet(
+            f"--cluster-cni={OWN_CNI} is not built yet for kind: this version leaves it its own, {KINDS_CNI}"
+        )
+
+    def kubectl(timeline: Timeline) -> Path:
+        return settings.kind_kubectl_bin or build(timeline, ["kubectl"]).path("kubectl")
+
+    def kind(timeline: Timeline) -> Path:
+        return settings.kind_bin or on_path() or build(timeline, ["kind"]).path("kind")
+
+    def image(chosen: Engine, timeline: Timeline) -> NodeImage:
+        return NodeImage(settings.kind_image) if settings.kind_image else stock(chosen, timeline)
+
+    means = Means(_engine, kind, kubectl, image, furnish, make_ready)
+    return KindProvider(settings.paths.clusters, means, settings.cluster_cni)
+
+
+def furnish(cluster: Cluster, _cni: str, timeline: Timeline) -> None:
+    """Give a cluster that kubeadm has made the add-ons."""
+    components = build(timeline, addons.ON_OTHERS_IMAGES)
+    images = addon_images(timeline, {name: components.path(name) for name in addons.ON_OTHERS_IMAGES})
+    documents = addons.render_for_others({name: one.reference for name, one in images.items()}, INGRESS_PORT)
+    install_addons(cluster, documents, [one.archive for one in images.values()], timeline)
+
+
+def _engine() -> Engine:
+    there = engine.found()
+    if there is None:
+        raise PrerequisiteError(
+            "neither Docker nor Podman answers, and --cluster=kind needs one: start it (`docker info` must answer), or"
+            " choose --cluster=embedded, which needs root on Linux and no engine"
+        )
+    return there
+
+
+def on_path() -> Path | None:
+    """The user's own kind, where it is of the pinned version."""
+    there = shutil.which("kind")
+    if there is None:
+        return None
+    try:
+        said = subprocess.run(
+            [there, "version"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            timeout=VERSION_SECONDS,
+            env=child_environment(),
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return Path(there) if re.search(rf"\b{re.escape(PINNED)}\b", said) else None
+
+
+def stock(chosen: Engine, timeline: Timeline) -> NodeImage:
+    """The node image that the pinned kind was released with, pulled if need be. Raises PrerequisiteError."""
+    with timeline.phase("node image") as say:
+        say(STOCK_IMAGE.partition("@")[0])
+        if not chosen.can_have(STOCK_IMAGE, PULL_SECONDS):
+            raise PrerequisiteError(
+                f"{chosen.program} can neither find nor pull the node image {STOCK_IMAGE}: give one that it has with"
+                " --kind-image, or choose --cluster=embedded, which needs no registry"
+            )
+    return NodeImage(STOCK_IMAGE)

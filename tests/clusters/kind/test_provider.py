@@ -1,0 +1,249 @@
+"""Clusters of kind as far as programs that only note what they are asked can show it."""
+
+import json
+import signal
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from harness.clusters.kind import command
+from harness.clusters.kind.config import NodeImage
+from harness.clusters.kind.provider import KindProvider, Means
+from harness.clusters.lease import Lease
+from harness.clusters.provider import Cluster, Node
+from harness.engine import Engine
+from harness.errors import ClusterError, ClusterGone, UsageError
+from harness.kube.wait import wait_until
+from harness.paths import KIND_MADE
+from harness.timeline import Timeline
+
+from .programs import Programs
+
+BARE = NodeImage("harness.dev/kind-node:h1", dns="v1.15.0", bare=True)
+
+
+@dataclass
+class Here:
+    """A provider, the programs that it calls, and what it did with a new cluster."""
+
+    clusters: Path
+    programs: Programs
+    image: NodeImage = field(default_factory=lambda: NodeImage("kindest/node:v1"))
+    furnished: list[str] = field(default_factory=list)
+    failure: BaseException | None = None
+
+    def provider(self, cni: str | None = None) -> KindProvider:
+        engine = Engine("docker", {"DOCKER_HOST": "unix:///there"})
+        means = Means(
+            engine=lambda: engine,
+            kind=lambda _: self.programs.kind,
+            kubectl=lambda _: Path("/bin/true"),
+            image=lambda _engine, _timeline: self.image,
+            furnish=lambda cluster, with_cni, _: self.furnished.append(f"{cluster.name} {with_cni}"),
+            make_ready=self.make_ready,
+        )
+        return KindProvider(self.clusters, means, cni)
+
+    def make_ready(self, _cluster: Cluster, _timeline: Timeline) -> None:
+        if self.failure:
+            raise self.failure
+
+    def config(self, cluster: str) -> dict[str, object]:
+        found: dict[str, object] = json.loads((self.clusters / cluster / "kind-config.json").read_text())
+        return found
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Here:
+    return Here(tmp_path / "clusters", Programs(tmp_path, monkeypatch))
+
+
+def test_a_cluster_is_made_found_by_its_name_and_ended(here: Here) -> None:
+    made = here.provider().create("a", Timeline())
+    assert made.ingress_url == "http://127.0.0.1:32769"
+    assert here.programs.clusters() == ["a"]
+    found = here.provider().attach("a")
+    assert found is not None
+    assert (found.name, found.provider, found.ingress_url) == ("a", "kind", made.ingress_url)
+    found.check()
+    assert not isinstance(found, Node)
+    here.provider().delete("a")
+    assert here.programs.clusters() == []
+    assert not (here.clusters / "a").exists()
+    assert here.provider().attach("a") is None
+
+
+def test_pytest_kind_leaves_nothing_where_it_is_called(
+    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    here.provider().create("a", Timeline())
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_name_that_is_somebody_elses_is_refused_and_left_alone(here: Here) -> None:
+    (here.programs.nodes / "theirs").write_text("running")
+    with pytest.raises(UsageError, match="a cluster of kind named theirs on docker already"):
+        here.provider().create("theirs", Timeline())
+    here.provider().delete("theirs")
+    assert here.provider().attach("theirs") is None
+    assert here.programs.clusters() == ["theirs"]
+
+
+def test_a_name_that_somebody_takes_in_the_same_moment_is_left_alone(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here.programs.nodes / "theirs").write_text("running")
+    monkeypatch.setattr(command.Kind, "clusters", lambda _: [])
+    with pytest.raises(UsageError, match="a cluster of kind named theirs"):
+        here.provider().create("theirs", Timeline())
+    assert here.programs.clusters() == ["theirs"]
+
+
+def test_what_kind_says_is_told_where_it_fails_and_nothing_is_left(here: Here) -> None:
+    here.programs.open("fail", "could not find a log line that matches")
+    with pytest.raises(ClusterError) as failed:
+        here.provider().create("a", Timeline())
+    assert str(failed.value).startswith(
+        "`kind create cluster` for the cluster a failed: ERROR: failed to create cluster: could not find a log line"
+    )
+    assert "line 40" in str(failed.value)
+    assert "line 20" not in str(failed.value)
+    assert "Stack Trace" not in str(failed.value)
+    assert here.programs.clusters() == []
+    assert not (here.clusters / "a").exists()
+
+
+def test_a_kind_that_hangs_is_ended(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    here.programs.open("hang")
+    monkeypatch.setattr(command, "CREATE_SECONDS", 1.0)
+    with pytest.raises(ClusterError, match="did not end within 1 s: Creating cluster"):
+        here.provider().create("a", Timeline())
+    assert here.programs.clusters() == []
+
+
+def test_what_the_engine_was_asked_for_before_an_interrupt_is_waited_for_and_removed(here: Here) -> None:
+    here.programs.open("slow")
+    begun = here.programs.gates / "begun"
+    pid = here.clusters / "a" / "kind.pid"
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    def meanwhile() -> None:
+        wait_until("kind to ask for a node", begun.exists, seconds=60)
+        kind = int(pid.read_text())
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+        wait_until("kind to be killed", lambda: not Path(f"/proc/{kind}").exists(), seconds=60)
+        here.programs.open("go")
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    other = threading.Thread(target=meanwhile)
+    other.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            here.provider().create("a", Timeline())
+    finally:
+        other.join()
+        signal.signal(signal.SIGUSR1, before)
+    assert here.programs.clusters() == []
+    assert not (here.clusters / "a").exists()
+
+
+def test_a_cluster_that_does_not_become_ready_is_removed(here: Here) -> None:
+    here.failure = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        here.provider().create("a", Timeline())
+    assert here.programs.clusters() == []
+    assert not (here.clusters / "a").exists()
+
+
+def test_while_its_engine_does_not_answer_a_cluster_stays_to_be_removed_later(here: Here) -> None:
+    here.provider().create("a", Timeline())
+    here.programs.open("down")
+    assert here.provider().attach("a") is None
+    with pytest.raises(
+        ClusterError, match="docker does not answer, so that cluster a can be neither used nor removed: start it"
+    ):
+        here.provider().delete("a")
+    swept = here.provider()
+    assert swept.sweep() == []
+    with pytest.raises(ClusterError, match="docker does not answer"):
+        swept.attach("a")
+    (here.programs.gates / "down").unlink()
+    assert here.provider().sweep() == ["a"]
+    assert here.programs.clusters() == []
+
+
+def test_a_node_that_stops_is_told(here: Here) -> None:
+    made = here.provider().create("a", Timeline())
+    (here.programs.nodes / "a").write_text("exited")
+    with pytest.raises(ClusterGone, match="the container a-control-plane, is exited"):
+        made.check()
+    (here.programs.nodes / "a").unlink()
+    with pytest.raises(ClusterGone, match="is gone, or its engine does not answer"):
+        made.check()
+
+
+def test_a_poll_of_something_else_does_not_ask_the_engine_each_time(here: Here) -> None:
+    made = here.provider().create("a", Timeline())
+    before = len(here.programs.calls)
+    for _ in range(50):
+        made.check()
+    assert len(here.programs.calls) - before == 1
+
+
+def test_what_a_crashed_run_left_is_swept_and_what_is_held_or_kept_is_not(here: Here) -> None:
+    for name in ("crashed", "held", "kept", "unfinished"):
+        here.provider().create(name, Timeline())
+        Lease(here.clusters / name).file.touch()
+    note = here.clusters / "unfinished" / KIND_MADE
+    note.write_text(json.dumps({**json.loads(note.read_text()), "ingress_url": ""}))
+    Lease(here.clusters / "unfinished").keep()
+    Lease(here.clusters / "kept").keep()
+    with Lease(here.clusters / "held").hold():
+        assert here.provider().sweep() == ["crashed", "unfinished"]
+    assert here.programs.clusters() == ["held", "kept"]
+
+
+def test_kinds_own_network_plugin_stays_where_nobody_asks_for_another(here: Here) -> None:
+    here.provider().create("a", Timeline())
+    assert here.furnished == ["a kindnet"]
+    assert here.config("a")["networking"] == {
+        "ipFamily": "ipv4",
+        "apiServerAddress": "127.0.0.1",
+        "disableDefaultCNI": False,
+    }
+
+
+def test_calico_takes_the_place_of_kinds_own(here: Here) -> None:
+    here.provider("calico").create("a", Timeline())
+    assert here.furnished == ["a calico"]
+    networking = here.config("a")["networking"]
+    assert isinstance(networking, dict)
+    assert networking["disableDefaultCNI"]
+
+
+def test_a_node_image_without_a_plugin_gets_calico(here: Here) -> None:
+    here.image = BARE
+    here.provider().create("a", Timeline())
+    assert here.furnished == ["a calico"]
+    patches = here.config("a")["kubeadmConfigPatches"]
+    assert patches == ['{"kind": "ClusterConfiguration", "dns": {"imageTag": "v1.15.0"}}']
+    with pytest.raises(UsageError, match=r"harness\.dev/kind-node:h1 does not have kindnet"):
+        here.provider("kindnet").create("b", Timeline())
+
+
+def test_a_plugin_that_nobody_knows_is_refused(here: Here) -> None:
+    with pytest.raises(UsageError, match="kind has kindnet, its own, and calico, and not 'flannel'"):
+        here.provider("flannel")
+
+
+def test_logs_are_those_of_kind_and_its_engine_is_the_clusters(here: Here, tmp_path: Path) -> None:
+    made = here.provider().create("a", Timeline())
+    made.export_logs(tmp_path / "logs")
+    assert (tmp_path / "logs" / "kind-version.txt").read_text() == "unix:///there\n"

@@ -1,0 +1,1 @@
+"""Clusters of other providers, really made: run by name only, `nox -s live -- providers`."""

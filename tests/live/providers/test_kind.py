@@ -1,0 +1,199 @@
+"""Clusters of kind on the engine that answers here: made, used, killed, and nothing of them left."""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from harness import engine
+from harness.clusters.kind.config import node_of
+from harness.engine import Engine
+from harness.kube.wait import patient, wait_until
+from harness.settings import Settings
+from live.room import environment
+from live.user import Done
+
+SECONDS = 600.0
+"""Bounds a hang: making a cluster, and all that is done on it."""
+
+TEST = """\
+from pathlib import Path
+
+def test_a_pod_runs_an_image_of_ours(cluster, namespace, tmp_path):
+    assert cluster.provider == "kind"
+    cluster.kubectl.run("create", "configmap", "mine", "-n", namespace)
+    cluster.export_logs(Path("logs"))
+    Path("ready").touch()
+    if Path("waits").exists():
+        input()
+        while True:
+            cluster.check()
+"""
+
+
+class Here:
+    """A user in a folder of his own, with an engine and a state folder."""
+
+    def __init__(self, folder: Path, settings: Settings, there: Engine) -> None:
+        self.folder, self.engine = folder, there
+        (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
+        (folder / "test_it.py").write_text(TEST)
+        self.name = f"t{secrets.token_hex(3)}"
+        given = {"kind-image": settings.kind_image, "kind-bin": settings.kind_bin}
+        self.options = [
+            "--cluster=kind",
+            f"--cluster-name={self.name}",
+            *(f"--{option}={value}" for option, value in given.items() if value),
+        ]
+        self.environment = environment(XDG_STATE_HOME=str(folder / "state"))
+
+    def pytest(self, *options: str) -> Done:
+        """Run the test."""
+        return self._run("pytest", "-q", "-p", "no:cacheprovider", "-p", "no:schemathesis", *self.options, *options)
+
+    def harness(self, *arguments: str) -> Done:
+        """Run a command of the harness."""
+        return self._run("harness", *self.options, *arguments)
+
+    def _run(self, module: str, *arguments: str) -> Done:
+        done = subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+            env=self.environment,
+            timeout=patient(SECONDS),
+            check=False,
+        )
+        return Done(done.returncode, done.stdout + done.stderr)
+
+    @contextmanager
+    def started(self, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+        """A run in a session of its own, as in a terminal, that goes on until it is told to end."""
+        with (self.folder / "output.txt").open("wb") as output:
+            command = ["-m", "pytest", "-s", "-p", "no:cacheprovider", "-p", "no:schemathesis", *self.options, *options]
+            with subprocess.Popen(
+                [sys.executable, *command],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=self.folder,
+                env=self.environment,
+                start_new_session=True,
+            ) as run:
+                try:
+                    yield run
+                finally:
+                    run.kill()
+
+    @property
+    def said(self) -> str:
+        """What such a run has said."""
+        return (self.folder / "output.txt").read_text(errors="replace")
+
+    def wait_for_work(self, run: subprocess.Popen[bytes]) -> None:
+        """Wait until such a run's test waits for its input."""
+        ready = self.folder / "ready"
+        wait_until("the test to be at work", lambda: ready.exists() or run.poll() is not None, seconds=SECONDS)
+        assert run.poll() is None, self.said
+
+    def nodes(self) -> list[str]:
+        """The containers of the cluster, running or not."""
+        label = f"label=io.x-k8s.kind.cluster={self.name}"
+        return self.engine.run("ps", "--all", "--quiet", "--filter", label).split()
+
+    def left(self) -> list[str]:
+        """What there is of the cluster."""
+        folder = self.folder / "state" / "harness" / "clusters" / self.name
+        return [*self.nodes(), *([str(folder)] if folder.exists() else [])]
+
+
+@pytest.fixture
+def here(tmp_path: Path, settings: Settings) -> Iterator[Here]:
+    """A user of kind, whatever of whose cluster is left is removed."""
+    there = engine.found()
+    if there is None:
+        pytest.skip("neither Docker nor Podman answers here")
+    user = Here(tmp_path, settings, there)
+    yield user
+    if nodes := user.nodes():
+        there.run("rm", "--force", "--volumes", *nodes)
+
+
+def test_a_run_makes_a_cluster_and_leaves_nothing(here: Here) -> None:
+    done = here.pytest()
+    assert done.status == 0, done.said
+    for phase in ("kind create cluster", "add-ons", "policy canary", "cluster gone"):
+        assert f"✓ {phase}" in done.said
+    assert "kind-version.txt" in names(here.folder / "logs")
+    assert {"kubelet.log", "journal.log", "containerd.log"} <= names(here.folder / "logs" / node_of(here.name))
+    assert here.left() == []
+
+
+def test_a_kept_cluster_is_joined_and_images_that_it_has_are_not_sent_again(here: Here) -> None:
+    assert here.harness("up").status == 0
+    (uid,) = here.nodes()
+    done = here.pytest()
+    assert done.status == 0, done.said
+    assert "kind create cluster" not in done.said
+    assert here.nodes() == [uid]
+    assert here.name in here.harness("status").said
+    assert f"cluster {here.name} is gone\n" in here.harness("down").said
+    assert here.left() == []
+
+
+def test_a_name_that_somebody_else_has_is_refused_and_his_cluster_is_left_alone(here: Here) -> None:
+    labels = ("--label", f"io.x-k8s.kind.cluster={here.name}", "--label", "io.x-k8s.kind.role=control-plane")
+    image = here.engine.run("images", "--quiet").split()[0]
+    here.engine.run("create", "--name", node_of(here.name), *labels, image)
+    theirs = here.nodes()
+    done = here.harness("up")
+    assert done.status == 2, done.said
+    assert f"there is a cluster of kind named {here.name} on {here.engine.program} already" in done.said
+    assert here.harness("down").status == 0
+    assert here.nodes() == theirs
+
+
+def test_ctrl_c_while_it_is_made_leaves_nothing(here: Here) -> None:
+    with here.started() as run:
+        wait_until("the node", here.nodes, seconds=SECONDS)
+        os.killpg(run.pid, signal.SIGINT)
+        run.wait(patient(SECONDS))
+    assert "KeyboardInterrupt" in here.said
+    assert here.left() == []
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(here: Here) -> None:
+    (here.folder / "waits").touch()
+    with here.started() as run:
+        here.wait_for_work(run)
+        run.kill()
+        run.wait(patient(SECONDS))
+    assert here.left() != []
+    done = here.harness("down")
+    assert f"removed what was left of cluster {here.name}" in done.said
+    assert here.left() == []
+
+
+def test_a_node_that_dies_is_told_and_nothing_is_left(here: Here) -> None:
+    (here.folder / "waits").touch()
+    with here.started() as run:
+        here.wait_for_work(run)
+        here.engine.run("kill", node_of(here.name))
+        assert run.stdin is not None
+        run.stdin.write(b"\n")
+        run.stdin.flush()
+        run.wait(patient(SECONDS))
+    assert f"ClusterGone: the node of cluster {here.name}, the container {node_of(here.name)}, is exited" in here.said
+    assert here.left() == []
+
+
+def names(folder: Path) -> set[str]:
+    """The names of what is in a folder."""
+    return {file.name for file in folder.iterdir()}
