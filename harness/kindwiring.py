@@ -27,15 +27,14 @@ PULL_SECONDS: Final = 900.0
 VERSION_SECONDS: Final = 60.0
 
 
-def kind_provider(settings: Settings, make_ready: Callable[[Cluster, Timeline], None]) -> KindProvider:
+def kind_provider(
+    settings: Settings, kubectl: Callable[[Timeline], Path], make_ready: Callable[[Cluster, Timeline], None]
+) -> KindProvider:
     """The provider of kind for these settings. Raises UsageError for a network plugin that it does not have."""
     if settings.cluster_cni == OWN_CNI:
         raise NotBuiltYet(
             f"--cluster-cni={OWN_CNI} is not built yet for kind: this version leaves it its own, {KINDS_CNI}"
         )
-
-    def kubectl(timeline: Timeline) -> Path:
-        return settings.kind_kubectl_bin or build(timeline, ["kubectl"]).path("kubectl")
 
     def kind(timeline: Timeline) -> Path:
         return settings.kind_bin or on_path() or build(timeline, ["kind"]).path("kind")

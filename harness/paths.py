@@ -66,13 +66,18 @@ class Paths:
 
     def provider(self, name: str) -> Literal["existing", "kind"] | None:
         """Whose the cluster of that name is; None for one of the embedded provider, or where there is none."""
-        if (self.cluster(name) / ENTERED).exists():
-            return "existing"
-        return "kind" if (self.cluster(name) / KIND_MADE).exists() else None
+        return noted_provider(self.cluster(name))
 
     def cluster_lock(self, name: str) -> Path:
         """The lock file that whoever creates, joins or deletes the cluster holds meanwhile."""
         return self.state / "locks" / f"{name}.lock"
+
+
+def noted_provider(folder: Path) -> Literal["existing", "kind"] | None:
+    """Whose the cluster in a folder is, by the note that its provider keeps there; the embedded one keeps none."""
+    if (folder / ENTERED).exists():
+        return "existing"
+    return "kind" if (folder / KIND_MADE).exists() else None
 
 
 def parse_mounts(text: str) -> list[Mount]:

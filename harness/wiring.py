@@ -1,6 +1,6 @@
 """Puts a provider together from parts that must not know each other: builds, images, the canary's prober."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def provider_of(settings: Settings) -> Provider:
         case "kind":
             from harness.kindwiring import kind_provider  # noqa: PLC0415 -- builds and images that others do not need
 
-            return kind_provider(settings, make_ready)
+            return kind_provider(settings, _kubectl(settings), make_ready)
 
 
 @contextmanager
@@ -58,9 +58,6 @@ def looked_at(settings: Settings, timeline: Timeline) -> Iterator[Cluster | None
 
 
 def _existing(settings: Settings) -> ExistingProvider:
-    def kubectl(timeline: Timeline) -> Path:
-        return settings.kind_kubectl_bin or build(timeline, ["kubectl"]).path("kubectl")
-
     def registry(prefix: str) -> Registry:
         return Registry(prefix, lambda timeline: build(timeline, ["crane"]).path("crane"))
 
@@ -72,7 +69,14 @@ def _existing(settings: Settings) -> ExistingProvider:
                 Timeline().say(f"  {line}")
 
     told = Told(settings.ingress_url or "", settings.image_prefix or "")
-    return ExistingProvider(settings.paths.clusters, Means(kubectl, registry, leave), entrance_of(settings), told)
+    return ExistingProvider(
+        settings.paths.clusters, Means(_kubectl(settings), registry, leave), entrance_of(settings), told
+    )
+
+
+def _kubectl(settings: Settings) -> Callable[[Timeline], Path]:
+    """What gives the kubectl for clusters that are not the embedded node's."""
+    return lambda timeline: settings.kind_kubectl_bin or build(timeline, ["kubectl"]).path("kubectl")
 
 
 def embedded_assets(timeline: Timeline) -> Assets:

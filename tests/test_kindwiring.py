@@ -45,7 +45,8 @@ def test_the_kind_that_is_built_is_the_pinned_one() -> None:
 
 def test_without_an_engine_the_way_out_is_told(programs: Path) -> None:
     add(programs, "docker", "echo 'Cannot connect to the Docker daemon' >&2; exit 1")
-    provider = kindwiring.kind_provider(gather({"cluster": "kind", "kind_bin": "/bin/true"}, {}), ready)
+    settings = gather({"cluster": "kind", "kind_bin": "/bin/true"}, {})
+    provider = kindwiring.kind_provider(settings, lambda _: Path("/bin/true"), ready)
     with pytest.raises(PrerequisiteError, match=r"neither Docker nor Podman answers.*--cluster=embedded"):
         provider.create("a", Timeline())
 

@@ -21,6 +21,7 @@ ON_OTHERS = ("ingress", "metrics", "storage")
 """What clusters get that are not of the harness's own making: DNS they have."""
 
 ON_OTHERS_IMAGES = ("traefik", "metrics-server", "storage")
+"""What these run."""
 
 _AS_ELSEWHERE: Mapping[str, Mapping[str, str]] = {
     "ingress": {

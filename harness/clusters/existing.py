@@ -44,32 +44,15 @@ class Registry(Protocol):
 
 
 class ExistingCluster(Connected):
-    """A cluster that the user has: a ``Cluster``, and nothing else."""
+    """A cluster that the user has, as the user of its one context: a ``Cluster``, and nothing else."""
 
     provider = NAME
 
     def __init__(self, folder: Path, kubectl: Path, ingress_url: str = "", registry: Registry | None = None) -> None:
-        super().__init__()
-        self._folder = folder
-        self._binary = kubectl
+        super().__init__(folder, kubectl)
         self._registry = registry
         self._visit: Visit | None = None
         self.ingress_url = ingress_url
-
-    @property
-    def name(self) -> str:
-        """The name that it is entered under."""
-        return self._folder.name
-
-    @property
-    def kubeconfig(self) -> Path:
-        """The user's, cut down to the one context."""
-        return self._folder / "kubeconfig"
-
-    @property
-    def kubectl(self) -> Kubectl:
-        """The project's kubectl, as that user."""
-        return Kubectl(self._binary, self.kubeconfig, cache=self._folder / "kubectl-cache")
 
     def check(self) -> None:
         """Whether it has broken is not ours to know."""
@@ -236,7 +219,7 @@ class ExistingProvider:
     def sweep(self) -> list[str]:
         """Leave clusters that nobody here holds any more, and that are not kept."""
         swept = []
-        for folder in sorted(self._clusters.iterdir()) if self._clusters.is_dir() else ():
+        for folder in sorted(self._clusters.glob("*/")):
             if read_note(folder) is None or Lease(folder).kept:
                 continue
             with Lease(folder).alone() as free:

@@ -38,9 +38,8 @@ class Engine(Protocol):
 class DockerEngine:
     """Docker or Podman: the same words do for both."""
 
-    def __init__(self, engine: engine.Engine) -> None:
-        self._engine = engine
-        self._program = engine.program
+    def __init__(self, there: engine.Engine) -> None:
+        self._engine = there
 
     @classmethod
     def found(cls) -> "DockerEngine | None":
@@ -55,9 +54,9 @@ class DockerEngine:
     def build(self, context: Path, base: str, reference: str, archive: Path) -> None:
         """See Engine."""
         arguments = ["--quiet", "--build-arg", f"BASE={base}", "--tag", reference]
-        _run([self._program, "build", *arguments, str(context)], reference)
-        kind = ["--format", "docker-archive"] if self._program == "podman" else []
-        _run([self._program, "save", *kind, "--output", str(archive), reference], reference)
+        _run([self._engine.program, "build", *arguments, str(context)], reference)
+        kind = ["--format", "docker-archive"] if self._engine.program == "podman" else []
+        _run([self._engine.program, "save", *kind, "--output", str(archive), reference], reference)
 
 
 class Buildah:

@@ -18,9 +18,9 @@ from harness.clusters.embedded.layout import Layout
 from harness.clusters.lease import Lease
 from harness.clusters.provider import Cluster
 from harness.errors import PrerequisiteError
-from harness.kube.kubectl import Kubectl, child_environment
+from harness.kube.kubectl import child_environment
 from harness.kube.wait import patient
-from harness.paths import ENTERED, KIND_MADE
+from harness.paths import noted_provider
 from harness.timeline import Timeline
 
 MODULES = Path("/proc/modules")
@@ -32,23 +32,8 @@ class EmbeddedCluster(Connected):
     provider = "embedded"
 
     def __init__(self, where: Layout) -> None:
-        super().__init__()
+        super().__init__(where.folder, where.binaries / "kubectl")
         self._layout = where
-
-    @property
-    def name(self) -> str:
-        """The name it was created with."""
-        return self._layout.name
-
-    @property
-    def kubeconfig(self) -> Path:
-        """The administrator's kubeconfig."""
-        return self._layout.kubeconfig
-
-    @property
-    def kubectl(self) -> Kubectl:
-        """The project's kubectl, bound to this cluster."""
-        return self._layout.kubectl
 
     @property
     def ingress_url(self) -> str:
@@ -206,8 +191,8 @@ class EmbeddedProvider:
     def sweep(self) -> list[str]:
         """Remove clusters that nobody holds, and that are not kept or not alive any more."""
         swept = []
-        for folder in sorted(self._clusters.iterdir()) if self._clusters.is_dir() else ():
-            if (folder / ENTERED).exists() or (folder / KIND_MADE).exists():  # another provider's
+        for folder in sorted(self._clusters.glob("*/")):
+            if noted_provider(folder) is not None:  # another provider's
                 continue
             lease, where = Lease(folder), Layout(folder)
             with lease.alone() as free:

@@ -21,6 +21,7 @@ from harness.clusters import loading
 from harness.clusters.embedded import commands, inside, layout, process
 from harness.clusters.embedded.assets import Assets
 from harness.clusters.embedded.layout import Layout
+from harness.clusters.furnishing import unavailable
 from harness.clusters.lease import Lease
 from harness.clusters.readiness import LATE_CHECK
 from harness.errors import ClusterError
@@ -148,11 +149,7 @@ def bring_up(where: Layout, assets: Assets) -> None:
         loading.result()
         process.start(where, commands.NODE)
 
-        def unavailable() -> list[str]:
-            deployments = api.items("/apis/apps/v1/namespaces/kube-system/deployments")
-            return [d["metadata"]["name"] for d in deployments if not d.get("status", {}).get("availableReplicas")]
-
-        process.wait_for(where, "the add-ons to be available", lambda: not unavailable(), seconds=ADDON_SECONDS)
+        process.wait_for(where, "the add-ons to be available", lambda: not unavailable(api), seconds=ADDON_SECONDS)
 
 
 CLUSTER_INFORMATION: JsonObject = {

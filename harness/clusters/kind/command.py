@@ -175,10 +175,10 @@ class Kind:
 
         A container that the engine is asked for when nobody waits any more is made nevertheless, a moment later.
         """
-        if not self._creates():
+        group = self._group()
+        if group is None or not self._creates(group):
             return
         self._kill()
-        group = int(self._pid.read_text())
         try:
             wait_until("what kind has begun to end", lambda: not _has_members(group), seconds=SETTLE_SECONDS)
         except WaitTimeout:
@@ -186,15 +186,18 @@ class Kind:
                 os.killpg(group, signal.SIGKILL)
         self._pid.unlink(missing_ok=True)
 
-    def _creates(self) -> bool:
-        """Whether there is a kind that was started to create the cluster, or something that it has started.
+    def _group(self) -> int | None:
+        """The process group of the kind that was started last to create the cluster, whose id is kind's own."""
+        try:
+            return int(self._pid.read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def _creates(self, group: int) -> bool:
+        """Whether there is a kind that creates the cluster in a process group, or something that it has started.
 
         The id may be another process's by now: what leads its group tells, or, where that has ended, its members do.
         """
-        try:
-            group = int(self._pid.read_text())
-        except (FileNotFoundError, ValueError):
-            return False
         listed = subprocess.run(
             ["ps", "-A", "-o", "pgid=,args="], capture_output=True, encoding="utf-8", errors="replace", check=False
         ).stdout
@@ -202,8 +205,9 @@ class Kind:
         return any(found == str(group) and self.name in arguments for found, _, arguments in members)
 
     def _kill(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            os.kill(int(self._pid.read_text()), signal.SIGKILL)
+        if (kind := self._group()) is not None:
+            with contextlib.suppress(OSError):
+                os.kill(kind, signal.SIGKILL)
 
     def _failed(self, what: str, late: float | None = None) -> ClusterError:
         how = f"did not end within {patient(late):.0f} s" if late else "failed"

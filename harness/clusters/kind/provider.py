@@ -8,7 +8,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +20,6 @@ from harness.clusters.loading import load_images
 from harness.clusters.provider import Cluster
 from harness.engine import Engine
 from harness.errors import ClusterError, ClusterGone, CommandError, HarnessError, UsageError, WaitTimeout
-from harness.kube.kubectl import Kubectl
 from harness.paths import KIND_MADE
 from harness.timeline import Timeline
 
@@ -67,25 +66,9 @@ class KindCluster(Connected):
     provider = NAME
 
     def __init__(self, folder: Path, made: Made) -> None:
-        super().__init__()
-        self._folder = folder
+        super().__init__(folder, Path(made.kubectl))
         self._made = made
         self._looked = 0.0
-
-    @property
-    def name(self) -> str:
-        """The name it was created with."""
-        return self._folder.name
-
-    @property
-    def kubeconfig(self) -> Path:
-        """The administrator's kubeconfig."""
-        return self._folder / "kubeconfig"
-
-    @property
-    def kubectl(self) -> Kubectl:
-        """The project's kubectl, bound to this cluster."""
-        return Kubectl(Path(self._made.kubectl), self.kubeconfig, cache=self._folder / "kubectl-cache")
 
     @property
     def ingress_url(self) -> str:
@@ -177,7 +160,7 @@ class KindProvider:
                 say(image.reference.partition("@")[0])
                 command.create(config)
             port = engine.run("port", node_of(cluster), f"{INGRESS_PORT}/tcp").split()[0].rpartition(":")[2]
-            made = Made(engine, str(kind), str(kubectl), f"http://127.0.0.1:{port}")
+            made = replace(made, ingress_url=f"http://127.0.0.1:{port}")
             made.write(folder)
             new = KindCluster(folder, made)
             try:
@@ -226,7 +209,7 @@ class KindProvider:
     def sweep(self) -> list[str]:
         """Remove clusters that nobody holds, and that are not kept or not alive any more."""
         swept = []
-        for folder in sorted(self._clusters.iterdir()) if self._clusters.is_dir() else ():
+        for folder in sorted(self._clusters.glob("*/")):
             if Made.read(folder) is None:
                 continue
             lease = Lease(folder)
