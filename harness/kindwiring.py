@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Final
 
 from harness import addons, engine
-from harness.clusters.embedded.build import build
+from harness.clusters.calico import Calico
+from harness.clusters.embedded.build import build, calico_crds
 from harness.clusters.furnishing import install_addons
-from harness.clusters.kind.config import INGRESS_PORT, KINDS_CNI, OWN_CNI, STOCK_IMAGE, NodeImage
+from harness.clusters.kind.config import INGRESS_PORT, OWN_CNI, POD_NETWORK, STOCK_IMAGE, NodeImage
 from harness.clusters.kind.provider import KindProvider, Means
 from harness.clusters.provider import Cluster
 from harness.engine import Engine
-from harness.errors import NotBuiltYet, PrerequisiteError
-from harness.images.catalogue import addon_images
+from harness.errors import PrerequisiteError
+from harness.images.catalogue import addon_images, policy_image
 from harness.kube.kubectl import child_environment
 from harness.settings import Settings
 from harness.timeline import Timeline
@@ -31,10 +32,6 @@ def kind_provider(
     settings: Settings, kubectl: Callable[[Timeline], Path], make_ready: Callable[[Cluster, Timeline], None]
 ) -> KindProvider:
     """The provider of kind for these settings. Raises UsageError for a network plugin that it does not have."""
-    if settings.cluster_cni == OWN_CNI:
-        raise NotBuiltYet(
-            f"--cluster-cni={OWN_CNI} is not built yet for kind: this version leaves it its own, {KINDS_CNI}"
-        )
 
     def kind(timeline: Timeline) -> Path:
         return settings.kind_bin or on_path() or build(timeline, ["kind"]).path("kind")
@@ -42,16 +39,24 @@ def kind_provider(
     def image(chosen: Engine, timeline: Timeline) -> NodeImage:
         return NodeImage(settings.kind_image) if settings.kind_image else stock(chosen, timeline)
 
-    means = Means(_engine, kind, kubectl, image, furnish, make_ready)
+    means = Means(_engine, kind, kubectl, image, furnishing, make_ready)
     return KindProvider(settings.paths.clusters, means, settings.cluster_cni)
 
 
-def furnish(cluster: Cluster, _cni: str, timeline: Timeline) -> None:
-    """Give a cluster that kubeadm has made the add-ons."""
-    components = build(timeline, addons.ON_OTHERS_IMAGES)
+def furnishing(cni: str, timeline: Timeline) -> Callable[[Cluster], None]:
+    """Build Calico, where it is asked for, and the add-ons; return what gives them to a cluster of kubeadm's."""
+    own = cni == OWN_CNI
+    components = build(timeline, [*addons.ON_OTHERS_IMAGES, *(["policynode"] if own else [])])
     images = addon_images(timeline, {name: components.path(name) for name in addons.ON_OTHERS_IMAGES})
     documents = addons.render_for_others({name: one.reference for name, one in images.items()}, INGRESS_PORT)
-    install_addons(cluster, documents, [one.archive for one in images.values()], timeline)
+    calico = Calico(policy_image(timeline, components.path("policynode")), calico_crds(timeline)) if own else None
+
+    def furnish(cluster: Cluster) -> None:
+        if calico is not None:
+            calico.install(cluster, POD_NETWORK, timeline)
+        install_addons(cluster, documents, [one.archive for one in images.values()], timeline)
+
+    return furnish
 
 
 def _engine() -> Engine:

@@ -106,7 +106,8 @@ class Options(BaseModel):
         None, description="the context of the kubeconfig that --cluster=existing uses; never the user's default unnamed"
     )
     cluster_cni: str | None = Field(
-        None, description="the network plugin of a kind or minikube cluster; the embedded node has Calico"
+        None,
+        description="the network plugin of a cluster of kind: kindnet (its own) or calico, which the embedded node has",
     )
     artifacts: Path = Field(Path("artifacts"), description="the folder for reports, benchmarks and the runs' folders")
     manifests: ExistingPath | None = Field(

@@ -10,7 +10,7 @@ from harness.clusters.embedded.programs import required
 from harness.clusters.kind.config import STOCK_IMAGE, NodeImage
 from harness.clusters.provider import Cluster
 from harness.engine import Engine
-from harness.errors import NotBuiltYet, PrerequisiteError, UsageError
+from harness.errors import PrerequisiteError, UsageError
 from harness.settings import gather
 from harness.timeline import Timeline
 from harness.wiring import provider_of
@@ -72,5 +72,3 @@ def test_the_stock_node_image_is_pulled_where_it_can_be(programs: Path) -> None:
 def test_network_plugins_are_checked_before_anything_is_made() -> None:
     with pytest.raises(UsageError, match="not 'flannel'"):
         provider_of(gather({"cluster": "kind", "cluster_cni": "flannel"}, {}))
-    with pytest.raises(NotBuiltYet, match="--cluster-cni=calico is not built yet for kind"):
-        provider_of(gather({"cluster": "kind", "cluster_cni": "calico"}, {}))

@@ -97,6 +97,18 @@ def prober_image(timeline: Timeline) -> Image:
     return build(prober_recipe(), timeline)
 
 
+def policy_recipe(program: Path) -> Recipe:
+    """The recipe of the image of Calico's programs, which are one file named ``policynode``."""
+    return Recipe(
+        f"{REPOSITORY}/policy", HERE / "bases" / "policy.Dockerfile", program.parent, Base(PUBLIC_DEBIAN, DEBIAN)
+    )
+
+
+def policy_image(timeline: Timeline, program: Path) -> Image:
+    """The image of Calico's network plugin and agent, with what the agent calls."""
+    return build(policy_recipe(program), timeline)
+
+
 def addon_images(timeline: Timeline, components: Mapping[str, Path]) -> dict[str, Image]:
     """Images of static binaries, by the names of ``components``: ``coredns``, ``traefik``, ``metrics-server``, ….
 

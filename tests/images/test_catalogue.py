@@ -6,7 +6,7 @@ import pytest
 
 from harness.errors import BuildError, UsageError
 from harness.images import store
-from harness.images.catalogue import ADDON_USERS, CASE, addon_images, case_recipe, prober_recipe
+from harness.images.catalogue import ADDON_USERS, CASE, addon_images, case_recipe, policy_recipe, prober_recipe
 from harness.images.store import cache_folder
 from harness.images.wheelhouse import wheelhouse
 from harness.timeline import Timeline
@@ -110,3 +110,13 @@ def test_a_requirement_without_a_wheel_is_shown_with_pips_words_and_nothing_stay
     with pytest.raises(BuildError, match=r"(?s)wheels of .*requirements.txt could not be fetched:.*no-such-folder"):
         wheelhouse(requirements, cache)
     assert [path.suffix for path in (cache / "wheelhouse").iterdir()] in ([], [".lock"])
+
+
+def test_calicos_image_is_its_program_and_what_that_calls(tmp_path: Path) -> None:
+    program = tmp_path / "policynode"
+    program.write_text("one")
+    recipe = policy_recipe(program)
+    assert list(recipe.files()) == ["policynode"]
+    before = recipe.tag("base")
+    program.write_text("two")
+    assert recipe.tag("base") != before

@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from harness import addons
+from harness.clusters.calico import CLUSTER_INFORMATION
 from harness.clusters.embedded import commands
 
 FORMAT = "1"
@@ -40,7 +41,7 @@ class Assets:
         code = [resources.files(__package__).joinpath(f).read_text() for f in ("template.py", "commands.py")]
         files = {n: (str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for n, p in self.binaries.items()}
         images = {name: image.reference for name, image in self.images.items()}
-        parts = [FORMAT, files, images, self.addons(), commands.configuration(""), code]
+        parts = [FORMAT, files, images, self.addons(), CLUSTER_INFORMATION, commands.configuration(""), code]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from harness.clusters import loading
+from harness.clusters.calico import CLUSTER_INFORMATION
 from harness.clusters.embedded import commands, inside, layout, process
 from harness.clusters.embedded.assets import Assets
 from harness.clusters.embedded.layout import Layout
@@ -26,7 +27,6 @@ from harness.clusters.lease import Lease
 from harness.clusters.readiness import LATE_CHECK
 from harness.errors import ClusterError
 from harness.kube.client import Api, ApiError
-from harness.kube.kubectl import JsonObject
 from harness.kube.wait import patient
 from harness.timeline import Timeline
 
@@ -150,14 +150,6 @@ def bring_up(where: Layout, assets: Assets) -> None:
         process.start(where, commands.NODE)
 
         process.wait_for(where, "the add-ons to be available", lambda: not unavailable(api), seconds=ADDON_SECONDS)
-
-
-CLUSTER_INFORMATION: JsonObject = {
-    "apiVersion": "crd.projectcalico.org/v1",
-    "kind": "ClusterInformation",
-    "metadata": {"name": "default"},
-    "spec": {"clusterGUID": "00000000000000000000000000000000", "datastoreReady": True},
-}
 
 
 def wait_for_api(where: Layout, api: Api) -> None:

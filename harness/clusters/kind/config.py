@@ -7,6 +7,9 @@ from typing import Any, Final
 INGRESS_PORT: Final = 30080
 """The node port of the Ingress controller's Service, published on a free port of this machine's loopback."""
 
+POD_NETWORK: Final = "10.244.0.0/16"
+"""What pods get their addresses from: kind's default, said to whoever needs it."""
+
 STOCK_IMAGE: Final = (
     "docker.io/kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5"
 )
@@ -39,6 +42,7 @@ def cluster_config(image: NodeImage, cni: str) -> dict[str, Any]:
         "networking": {
             "ipFamily": "ipv4",
             "apiServerAddress": "127.0.0.1",
+            "podSubnet": POD_NETWORK,
             "disableDefaultCNI": cni != KINDS_CNI,
         },
         "nodes": [

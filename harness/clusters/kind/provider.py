@@ -107,15 +107,16 @@ class KindCluster(Connected):
 class Means:
     """What clusters are made with, each built or found when it is asked for.
 
-    ``engine`` raises PrerequisiteError where none answers. ``furnish`` gives a new cluster its network plugin (the
-    name, ``kindnet`` being kind's own affair) and add-ons, and ``make_ready`` waits until it is ready.
+    ``engine`` raises PrerequisiteError where none answers. ``furnishing`` builds what a cluster with the network plugin
+    of that name (``kindnet`` being kind's own affair) is given beside what kind makes, and returns what gives that;
+    ``make_ready`` waits until the cluster is ready.
     """
 
     engine: Callable[[], Engine]
     kind: Callable[[Timeline], Path]
     kubectl: Callable[[Timeline], Path]
     image: Callable[[Engine, Timeline], NodeImage]
-    furnish: Callable[[Cluster, str, Timeline], None]
+    furnishing: Callable[[str, Timeline], Callable[[Cluster], None]]
     make_ready: Callable[[Cluster, Timeline], None]
 
 
@@ -134,19 +135,19 @@ class KindProvider:
         """What could not be swept, and why: the sweep goes on, and who wants that very cluster is told."""
 
     def build(self, timeline: Timeline) -> None:
-        """Build kind and kubectl, and have the node image."""
+        """Build kind and kubectl, have the node image, and build what a new cluster is given."""
         self._means.kind(timeline)
         self._means.kubectl(timeline)
-        self._means.image(self._means.engine(), timeline)
+        image = self._means.image(self._means.engine(), timeline)
+        self._means.furnishing(self._network(image), timeline)
 
     def create(self, cluster: str, timeline: Timeline) -> KindCluster:
         """Make the cluster and wait until it is ready. Raises UsageError for a name that is somebody else's."""
         engine = self._means.engine()
         kind, kubectl = self._means.kind(timeline), self._means.kubectl(timeline)
         image = self._means.image(engine, timeline)
-        cni = self._cni or (OWN_CNI if image.bare else KINDS_CNI)
-        if image.bare and cni == KINDS_CNI:
-            raise UsageError(f"--cluster-cni: the node image {image.reference} does not have {KINDS_CNI}")
+        cni = self._network(image)
+        furnish = self._means.furnishing(cni, timeline)
         folder = self._clusters / cluster
         command = Kind(cluster, folder, engine, kind, kubectl, image.reference)
         if cluster in command.clusters():
@@ -164,7 +165,7 @@ class KindProvider:
             made.write(folder)
             new = KindCluster(folder, made)
             try:
-                self._means.furnish(new, cni, timeline)
+                furnish(new)
                 self._means.make_ready(new, timeline)
             except BaseException:
                 new.close()
@@ -176,6 +177,13 @@ class KindProvider:
             self.delete(cluster)
             raise
         return new
+
+    def _network(self, image: NodeImage) -> str:
+        """The network plugin of a new cluster."""
+        cni = self._cni or (OWN_CNI if image.bare else KINDS_CNI)
+        if image.bare and cni == KINDS_CNI:
+            raise UsageError(f"--cluster-cni: the node image {image.reference} does not have {KINDS_CNI}")
+        return cni
 
     def attach(self, cluster: str) -> KindCluster | None:
         """The running cluster of that name; None for one that is not whole.

@@ -41,7 +41,7 @@ class Here:
             kind=lambda _: self.programs.kind,
             kubectl=lambda _: Path("/bin/true"),
             image=lambda _engine, _timeline: self.image,
-            furnish=lambda cluster, with_cni, _: self.furnished.append(f"{cluster.name} {with_cni}"),
+            furnishing=lambda cni, _: lambda cluster: self.furnished.append(f"{cluster.name} {cni}"),
             make_ready=self.make_ready,
         )
         return KindProvider(self.clusters, means, cni)
@@ -216,6 +216,7 @@ def test_kinds_own_network_plugin_stays_where_nobody_asks_for_another(here: Here
     assert here.config("a")["networking"] == {
         "ipFamily": "ipv4",
         "apiServerAddress": "127.0.0.1",
+        "podSubnet": "10.244.0.0/16",
         "disableDefaultCNI": False,
     }
 

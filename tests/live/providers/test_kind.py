@@ -37,6 +37,16 @@ def test_a_pod_runs_an_image_of_ours(cluster, namespace, tmp_path):
 """
 
 
+CALICO = """\
+def test_the_agent_and_the_plugin_are_calicos(cluster, namespace):
+    logs = cluster.kubectl.run("logs", "-n", "kube-system", "daemonset/calico-node", "-c", "felix")
+    assert "forbidden" not in logs
+    pods = cluster.api.items("/api/v1/namespaces/kube-system/pods")
+    noted = {pod["metadata"]["name"] for pod in pods if "cni.projectcalico.org/podIP" in pod["metadata"]["annotations"]}
+    assert noted == {pod["metadata"]["name"] for pod in pods if not pod["spec"].get("hostNetwork")}
+"""
+
+
 class Here:
     """A user in a folder of his own, with an engine and a state folder."""
 
@@ -133,6 +143,15 @@ def test_a_run_makes_a_cluster_and_leaves_nothing(here: Here) -> None:
         assert f"✓ {phase}" in done.said
     assert "kind-version.txt" in names(here.folder / "logs")
     assert {"kubelet.log", "journal.log", "containerd.log"} <= names(here.folder / "logs" / node_of(here.name))
+    assert here.left() == []
+
+
+def test_calico_takes_the_place_of_kinds_own_network_plugin(here: Here) -> None:
+    (here.folder / "test_it.py").write_text(CALICO)
+    done = here.pytest("--cluster-cni=calico")
+    assert done.status == 0, done.said
+    for phase in ("Calico", "policy canary"):
+        assert f"✓ {phase}" in done.said
     assert here.left() == []
 
 
