@@ -112,7 +112,12 @@ def checks(settings: Settings) -> list[Check]:
         Check("disk space", _disk(paths), "free 6 GB, or set XDG_CACHE_HOME and XDG_STATE_HOME to a larger disk"),
         Check("cache and state folders", _folders(paths, settings.name), "see the finding"),
         Check("loopback ports", ports, "let the loopback interface be up with free ports"),
-        Check("container engine", engine, "none is needed: only --cluster=kind and minikube use one", required=False),
+        Check(
+            "container engine",
+            engine,
+            "none is needed: --cluster=kind uses one, else it starts one of its own",
+            required=False,
+        ),
         Check("kind", _program("kind"), "only --cluster=kind uses it", required=False),
         Check("minikube", _program("minikube"), "only --cluster=minikube uses it", required=False),
         Check(

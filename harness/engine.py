@@ -27,23 +27,33 @@ COMMAND_SECONDS: Final = 120.0
 
 @dataclass(frozen=True)
 class Engine:
-    """A container engine: ``docker`` or ``podman``, and those of ``LEADING`` that lead to it: no others count."""
+    """A container engine: ``docker`` or ``podman``, and those of ``LEADING`` that lead to it: no others count.
+
+    ``folder`` is where the program lies that is not on PATH.
+    """
 
     program: str
     variables: Mapping[str, str] = field(default_factory=dict)
+    folder: str = ""
 
     @property
     def environment(self) -> dict[str, str]:
         """For a program that is to use this engine."""
         others = {name: value for name, value in child_environment().items() if name not in LEADING}
-        return {**others, **self.variables}
+        return {**others, **self.leading}
+
+    @property
+    def leading(self) -> dict[str, str]:
+        """The variables by which a program uses this engine."""
+        search = {"PATH": f"{self.folder}:{os.environ.get('PATH', os.defpath)}"} if self.folder else {}
+        return {**self.variables, **search}
 
     def run(self, *arguments: str, stdin: Path | None = None, seconds: float = COMMAND_SECONDS) -> str:
         """Run one of its commands and return what it printed; ``stdin`` is a file of this machine.
 
         Raises CommandError, with what it said, where it fails, WaitTimeout where it does not end in ``seconds``.
         """
-        command = [self.program, *arguments]
+        command = [str(Path(self.folder, self.program)), *arguments]
         with (stdin or Path(os.devnull)).open("rb") as source:
             try:
                 done = subprocess.run(
@@ -59,7 +69,9 @@ class Engine:
             except subprocess.TimeoutExpired as expired:
                 raise WaitTimeout(f"`{' '.join(command[:6])}` to end", patient(seconds)) from expired
             except FileNotFoundError as error:
-                raise CommandError(command, 127, f"{self.program} is not on PATH") from error
+                raise CommandError(
+                    command, 127, f"{self.program} is not {f'in {self.folder}' if self.folder else 'on PATH'}"
+                ) from error
         if done.returncode:
             raise CommandError(command, done.returncode, done.stderr + done.stdout)
         return done.stdout
@@ -78,7 +90,15 @@ class Engine:
 
     def can_have(self, image: str, seconds: float) -> bool:
         """Whether it has an image, or can pull it within ``seconds``."""
-        return self.succeeds("image", "inspect", image) or self.succeeds("pull", "--quiet", image, seconds=seconds)
+        return self.has(image) or self.pulls(image, seconds)
+
+    def has(self, image: str) -> bool:
+        """Whether it has an image."""
+        return self.succeeds("image", "inspect", image)
+
+    def pulls(self, image: str, seconds: float) -> bool:
+        """Pull an image within ``seconds``; whether that succeeded."""
+        return self.succeeds("pull", "--quiet", image, seconds=seconds)
 
 
 def candidates(environment: Mapping[str, str]) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""Writes docker-archive tars without an engine: images of one layer, the same bytes for the same content.
+"""Writes docker-archive tars without an engine: images of given layers, the same bytes for the same content.
 
 The format is that of ``docker save``: ``manifest.json`` names a configuration (image-spec's) and the layers.
 """
@@ -8,7 +8,7 @@ import io
 import json
 import platform
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.images.store import sha256
@@ -16,6 +16,7 @@ from harness.images.store import sha256
 ARCHIVE_VERSION = 2  # part of the tags: to be raised when what is written changes
 # The same for the same content. Without one, buildah finds none of the steps that it built on the image before.
 CREATED = "1970-01-01T00:00:00Z"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -24,9 +25,18 @@ def architecture() -> str:
     return ARCHITECTURES.get(platform.machine(), platform.machine())
 
 
-def write_archive(archive: Path, reference: str, layer: Path, entrypoint: Sequence[str] = (), user: str = "") -> None:
-    """Write an image whose only layer is the uncompressed tar ``layer``."""
-    diff = sha256(layer)
+def write_archive(
+    archive: Path,
+    reference: str,
+    layers: Sequence[Path],
+    *,
+    entrypoint: Sequence[str] = (),
+    user: str = "",
+    environment: Mapping[str, str] | None = None,
+) -> None:
+    """Write an image of uncompressed tars, the lowest layer first."""
+    variables = {"PATH": PATH, **(environment or {})}
+    digests = [sha256(layer) for layer in layers]
     config = json.dumps(
         {
             "architecture": architecture(),
@@ -36,21 +46,22 @@ def write_archive(archive: Path, reference: str, layer: Path, entrypoint: Sequen
                 "Entrypoint": list(entrypoint) or None,
                 "Cmd": None if entrypoint else ["/bin/sh"],
                 "User": user,
-                "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+                "Env": [f"{name}={value}" for name, value in variables.items()],
             },
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{diff}"]},
-            "history": [{"created": CREATED, "created_by": "harness"}],
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}" for digest in digests]},
+            "history": [{"created": CREATED, "created_by": "harness"} for _ in layers],
         }
     ).encode()
     config_name = f"{hashlib.sha256(config).hexdigest()}.json"
-    manifest = [{"Config": config_name, "RepoTags": [reference], "Layers": [f"{diff}.tar"]}]
+    manifest = [{"Config": config_name, "RepoTags": [reference], "Layers": [f"{digest}.tar" for digest in digests]}]
     with tarfile.open(archive, "w") as tar:
         _add(tar, config_name, config)
         _add(tar, "manifest.json", json.dumps(manifest).encode())
-        entry = tarfile.TarInfo(f"{diff}.tar")
-        entry.size = layer.stat().st_size
-        with layer.open("rb") as content:
-            tar.addfile(entry, content)
+        for digest, layer in zip(digests, layers, strict=True):
+            entry = tarfile.TarInfo(f"{digest}.tar")
+            entry.size = layer.stat().st_size
+            with layer.open("rb") as content:
+                tar.addfile(entry, content)
 
 
 def write_binary_archive(archive: Path, reference: str, binary: Path, user: str) -> None:
@@ -66,7 +77,7 @@ def write_binary_archive(archive: Path, reference: str, binary: Path, user: str)
         entry.size = binary.stat().st_size
         with binary.open("rb") as content:
             tar.addfile(entry, content)
-    write_archive(archive, reference, layer, entrypoint=[f"/{binary.name}"], user=user)
+    write_archive(archive, reference, [layer], entrypoint=[f"/{binary.name}"], user=user)
     layer.unlink()
 
 
@@ -74,3 +85,14 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     entry = tarfile.TarInfo(name)
     entry.size = len(content)
     tar.addfile(entry, io.BytesIO(content))
+
+
+def extract_layers(archive: Path, folder: Path) -> list[Path]:
+    """The layers of the one image in an archive that was written here, as tars in a folder."""
+    with tarfile.open(archive) as tar:
+        listing = tar.extractfile("manifest.json")
+        assert listing is not None  # noqa: S101 -- it was written here
+        (image,) = json.load(listing)
+        for name in image["Layers"]:
+            tar.extract(name, folder, filter="data")
+    return [folder / name for name in image["Layers"]]

@@ -41,6 +41,18 @@ class Builder:
             say(image.tag)
             return self.store.keep(image, functools.partial(self._build, recipe, base, image.reference, write))
 
+    def debian(self, base: DebianBase, timeline: Timeline) -> Image:
+        """A Debian root file system as an image of one layer, made if it is not there yet. No engine is needed.
+
+        Raises BuildError, PrerequisiteError without root or mmdebstrap.
+        """
+        return self._base(base, timeline)
+
+    @staticmethod
+    def debian_tag(base: DebianBase) -> str:
+        """The content hash of such a file system."""
+        return debian_tag(base, PROCEDURE)
+
     def on_public(self, recipe: Recipe) -> Image:
         """The image that ``recipe`` gives on its public base."""
         return self.store.image(recipe.repository, recipe.tag(recipe.base.public))

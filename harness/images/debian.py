@@ -60,7 +60,7 @@ def make_debian(base: DebianBase, archive: Path, reference: str) -> None:
         )
         if done.returncode:
             raise BuildError(f"mmdebstrap could not make {base.name}:\n{done.stderr.strip()[-2000:]}")
-        write_archive(archive, reference, layer)
+        write_archive(archive, reference, [layer])
 
 
 def sources_of(release: str, apt: Path) -> list[Path]:

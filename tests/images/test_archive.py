@@ -4,7 +4,7 @@ import json
 import tarfile
 from pathlib import Path
 
-from harness.images.archive import write_binary_archive
+from harness.images.archive import extract_layers, write_archive, write_binary_archive
 
 
 def read(archive: Path) -> tuple[dict[str, object], dict[str, object], bytes]:
@@ -52,3 +52,23 @@ def test_the_same_binary_gives_the_same_bytes_and_no_other_file(tmp_path: Path) 
     first = write(tmp_path, b"ELF").read_bytes()
     assert write(tmp_path, b"ELF").read_bytes() == first
     assert {path.name for path in tmp_path.iterdir()} == {"a.tar", "pause"}
+
+
+def test_layers_are_in_their_order_and_come_out_as_they_went_in(tmp_path: Path) -> None:
+    layers = []
+    for name in ("lower", "upper"):
+        layer = tmp_path / f"{name}.tar"
+        layer.write_text(name)
+        layers.append(layer)
+    archive = tmp_path / "a.tar"
+    write_archive(archive, "harness.dev/two:1", layers, environment={"container": "docker"})
+    manifest, config, first = read(archive)
+    assert first == b"lower"
+    rootfs, running = config["rootfs"], config["config"]
+    assert isinstance(rootfs, dict)
+    assert isinstance(running, dict)
+    assert rootfs["diff_ids"] == [f"sha256:{hashlib.sha256(one.read_bytes()).hexdigest()}" for one in layers]
+    assert running["Env"][1:] == ["container=docker"]
+    assert manifest["RepoTags"] == ["harness.dev/two:1"]
+    (tmp_path / "out").mkdir()
+    assert [one.read_text() for one in extract_layers(archive, tmp_path / "out")] == ["lower", "upper"]

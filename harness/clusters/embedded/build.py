@@ -54,13 +54,22 @@ def build(timeline: Timeline, names: Collection[str] | None = None, cache: Path 
 
 def calico_crds(timeline: Timeline, cache: Path | None = None) -> Path:
     """The folder of Calico's CustomResourceDefinitions, from the Go module that its programs are built from."""
+    return _excerpt(modules.CALICO_CRDS, timeline, cache)
+
+
+def kind_files(timeline: Timeline, cache: Path | None = None) -> Path:
+    """The folder of the files that kind puts into its node images, from the Go module that kind is built from."""
+    return _excerpt(modules.KIND_FILES, timeline, cache)
+
+
+def _excerpt(excerpt: modules.Excerpt, timeline: Timeline, cache: Path | None) -> Path:
     cache = cache or default_cache()
-    folder = modules.calico_crds_folder(COMPONENTS, cache)
+    folder = modules.excerpt_folder(excerpt, COMPONENTS, cache)
     if not folder.is_dir():
         builder = Builder(toolchain(timeline, cache), cache)
         with builder.alone(timeline):
             if not folder.is_dir():
-                modules.copy_calico_crds(builder.go, COMPONENTS, folder)
+                modules.copy_excerpt(builder.go, excerpt, COMPONENTS, folder)
     return folder
 
 

@@ -59,6 +59,8 @@ def mount(spec: dict[str, Any]) -> None:
     (INSIDE / "kubelet").mkdir(exist_ok=True)
     run("mount", "-t", "sysfs", "sysfs", "/sys")
     mount_cgroups(spec["cgroups"])
+    if spec["unified"]:
+        mount_unified(spec["cgroups"])
     sysctls = Path("/run/sysctl")
     sysctls.mkdir()
     for key, value in spec["sysctls"].items():
@@ -103,6 +105,14 @@ def mount_cgroups(hierarchies: list[list[str]]) -> None:
         run("mount", "-t", "cgroup", "-o", options, "cgroup", str(folder))
         for alias in named if len(named) > 1 else ():
             (root / alias).symlink_to(folder.name)
+
+
+def mount_unified(hierarchies: list[list[str]]) -> None:
+    """On a machine that has v2 beside v1, mount v2 where it is there: systemd in a container keeps its groups in it."""
+    if [] in hierarchies and len(hierarchies) > 1:
+        unified = CGROUPS / "unified"
+        unified.mkdir()
+        run("mount", "-t", "cgroup2", "cgroup2", str(unified))
 
 
 def link(spec: dict[str, Any]) -> None:

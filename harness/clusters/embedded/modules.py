@@ -3,6 +3,7 @@
 import json
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.clusters.embedded.gocommand import Go
@@ -15,8 +16,22 @@ LEGO_SUM = "h1:2KrRKieG+VczT4zvVXKAY7Tp/S3XLvh/QImofBALRAM="
 """What go.sum would say of the required version: it says nothing of a module that is replaced by a folder."""
 LEGO_LEFT_OUT = ("providers/dns", "cmd", "e2e")
 
-CALICO = "github.com/projectcalico/calico"
-CALICO_CRDS = "libcalico-go/config/crd"
+
+@dataclass(frozen=True)
+class Excerpt:
+    """What is taken of a Go module that a component's module requires: the files below ``folder``."""
+
+    name: str
+    component: str
+    module: str
+    folder: str
+    pattern: str = "**/*"
+
+
+CALICO_CRDS = Excerpt(
+    "calico-crds", "policy", "github.com/projectcalico/calico", "libcalico-go/config/crd", pattern="*.yaml"
+)
+KIND_FILES = Excerpt("kind-files", "kind", "sigs.k8s.io/kind", "images/base/files")
 
 
 def stage(go: Go, module: Path, target: Path) -> None:
@@ -61,22 +76,25 @@ def copy_lego(go: Go, version: str, target: Path, table: Path) -> None:
         shutil.copyfile(file, target / "providers" / "dns" / file.stem)
 
 
-def calico_crds_folder(sources: Path, cache: Path) -> Path:
-    """Where Calico's CustomResourceDefinitions of the version that its programs are built from are kept."""
-    version = required((sources / "policy" / "go.mod").read_text(), CALICO)
-    return cache / "components" / "calico-crds" / version
+def excerpt_folder(excerpt: Excerpt, sources: Path, cache: Path) -> Path:
+    """Where an excerpt of the version that is required is kept."""
+    version = required((sources / excerpt.component / "go.mod").read_text(), excerpt.module)
+    return cache / "components" / excerpt.name / version
 
 
-def copy_calico_crds(go: Go, sources: Path, folder: Path) -> None:
-    """Copy Calico's CustomResourceDefinitions out of its Go module to ``folder``, all of them or nothing."""
+def copy_excerpt(go: Go, excerpt: Excerpt, sources: Path, folder: Path) -> None:
+    """Copy an excerpt out of its Go module to ``folder``, all of it or nothing."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fresh-") as fresh:
-        module = download(go, CALICO, sources / "policy")
-        crds = Path(fresh) / "crds"
-        crds.mkdir()
-        for file in sorted((Path(module["Dir"]) / CALICO_CRDS).glob("*.yaml")):
-            shutil.copyfile(file, crds / file.name)
-        crds.rename(folder)
+        module = download(go, excerpt.module, sources / excerpt.component)
+        source, target = Path(module["Dir"]) / excerpt.folder, Path(fresh) / "excerpt"
+        target.mkdir()
+        for file in sorted(source.glob(excerpt.pattern)):
+            if file.is_file():
+                copied = target / file.relative_to(source)
+                copied.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, copied)
+        target.rename(folder)
 
 
 def download(go: Go, module: str, folder: Path) -> dict[str, str]:

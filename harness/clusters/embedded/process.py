@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -21,6 +21,7 @@ from harness.clusters.embedded.control import request
 from harness.clusters.embedded.layout import Layout
 from harness.clusters.readiness import LATE_CHECK
 from harness.errors import ClusterError, ClusterGone, ComponentDied, WaitTimeout
+from harness.kube import sysctls
 from harness.kube.kubectl import child_environment
 from harness.kube.wait import wait_until
 
@@ -28,17 +29,6 @@ LOG_LINES = 15
 SETUP_SECONDS = RESTART_SECONDS = 60.0
 STOP_SECONDS = 60.0
 """Bounds a hang of what ends within a second where the machine has time for it."""
-
-SYSCTLS = {
-    "vm/overcommit_memory": "1",
-    "vm/panic_on_oom": "0",
-    "kernel/panic": "10",
-    "kernel/panic_on_oops": "1",
-    "kernel/keys/root_maxkeys": "1000000",
-    "kernel/keys/root_maxbytes": "25000000",
-}
-"""What the kubelet wants (pkg/kubelet/cm/container_manager_linux.go, setupKernelTunables), and no namespace holds."""
-
 
 SUPERVISOR = "harness.clusters.embedded.supervisor"
 
@@ -83,16 +73,28 @@ def prepare(where: Layout, assets: Assets) -> None:
         authority.kubeconfig(where.configuration / f"{name}.conf", server, user, group)
     for name, text in commands.configuration(assets.images["pause"].reference).items():
         (where.configuration / name).write_text(text)
-    listeners = [socket.create_server(("127.0.0.1", 0), backlog=512) for _ in range(2)]
-    try:
+    with loopback_listeners(2) as listeners:
         api, ingress = (listener.getsockname()[1] for listener in listeners)
         authority.kubeconfig(where.kubeconfig, f"https://127.0.0.1:{api}", "kubernetes-admin", "system:masters")
         descriptors = [listener.fileno() for listener in listeners]
-        where.spec.write_text(json.dumps(specification(where, descriptors, ingress), indent=1))
-        _start_supervisor(where, descriptors)
+        launch(where, specification(where, descriptors, ingress))
+
+
+@contextlib.contextmanager
+def loopback_listeners(count: int) -> Iterator[list[socket.socket]]:
+    """Listeners at free ports of this machine's loopback, for a node to inherit."""
+    listeners = [socket.create_server(("127.0.0.1", 0), backlog=512) for _ in range(count)]
+    try:
+        yield listeners
     finally:
         for listener in listeners:
             listener.close()
+
+
+def launch(where: Layout, spec: Mapping[str, object]) -> None:
+    """Start the node that is specified, whose listeners are open here, and wait until it has set itself up."""
+    where.spec.write_text(json.dumps(spec, indent=1))
+    _start_supervisor(where, cast("Sequence[int]", spec["listeners"]))
     wait_for(where, "the node to set itself up", (where.folder / "running").exists, seconds=SETUP_SECONDS)
 
 
@@ -106,19 +108,28 @@ def specification(where: Layout, listeners: Sequence[int], ingress_port: int) ->
         ),
     }
     return {
+        **machine_of(where, listeners),
+        "ingress_port": ingress_port,
+        "first": [*commands.CONTROL_PLANE, "forward"],
+        "then": list(commands.NODE),
+        "ready": f"/readyz?exclude={LATE_CHECK}",
+        "commands": {name: asdict(command) for name, command in every.items()},
+    }
+
+
+def machine_of(where: Layout, listeners: Sequence[int]) -> dict[str, Any]:
+    """What every machine in namespaces has, whatever runs there."""
+    return {
         "name": layout.NODE_NAME,
         "folder": str(where.folder),
         "address": layout.NODE_ADDRESS,
         "external_gateway": layout.EXTERNAL_GATEWAY,
         "external_peer": layout.EXTERNAL_PEER,
-        "ingress_port": ingress_port,
         "listeners": list(listeners),
         "cgroups": [list(h.controllers) for h in cgroups.of_this_machine()],
-        "sysctls": {key: value for key, value in SYSCTLS.items() if Path("/proc/sys", key).exists()},
-        "first": [*commands.CONTROL_PLANE, "forward"],
-        "then": list(commands.NODE),
-        "ready": f"/readyz?exclude={LATE_CHECK}",
-        "commands": {name: asdict(command) for name, command in every.items()},
+        "unified": False,
+        "sysctls": {key: value for key, value in sysctls.KUBELET.items() if Path("/proc/sys", key).exists()},
+        "then": [],
     }
 
 

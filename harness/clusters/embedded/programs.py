@@ -135,6 +135,8 @@ PROGRAMS: Mapping[str, Program] = {
 """Every program of an embedded node, by the name of its binary."""
 
 TOOLS: Mapping[str, Program] = {
+    "capped": Program("node", "./capped"),
+    "ptp": _cni_plugin("main/ptp"),
     "crane": Program("registry", "github.com/google/go-containerregistry/cmd/crane", tags=""),
     "kind": Program("kind", "sigs.k8s.io/kind", tags=""),
 }

@@ -101,7 +101,7 @@ class Kind:
 
     def delete(self) -> None:
         """End the cluster; nothing is done where there is none. Raises ClusterError with the last of what kind said."""
-        self._stop_creating()
+        self.stop_creating()
         self._call(["delete", "cluster", f"--name={self.name}", f"--kubeconfig={self.kubeconfig}"], DELETE_SECONDS)
 
     def export_logs(self, folder: Path) -> None:
@@ -136,7 +136,7 @@ class Kind:
 
     def _write_wrapper(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        variables = {**self.engine.variables, **self._variables}
+        variables = {**self.engine.leading, **self._variables}
         self._wrapper.write_text(
             WRAPPER.format(
                 unset=" ".join(LEADING),
@@ -170,7 +170,7 @@ class Kind:
                 raise self._failed(" ".join(arguments[:2])) from error
         return done.stdout
 
-    def _stop_creating(self) -> None:
+    def stop_creating(self) -> None:
         """End a kind that still creates the cluster, and wait for what it has begun.
 
         A container that the engine is asked for when nobody waits any more is made nevertheless, a moment later.

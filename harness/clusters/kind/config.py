@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 INGRESS_PORT: Final = 30080
@@ -23,16 +24,26 @@ KINDS_CNI: Final = "kindnet"
 class NodeImage:
     """A node image by its reference; ``dns`` is the tag of the CoreDNS in it, empty where it is what kubeadm expects.
 
-    ``bare`` is one that has no network plugin of its own.
+    ``bare`` is one that has no network plugin of its own. ``archive`` is the docker-archive that holds it, for an
+    engine that does not have it.
     """
 
     reference: str
     dns: str = ""
     bare: bool = False
+    archive: Path | None = None
 
 
-def cluster_config(image: NodeImage, cni: str) -> dict[str, Any]:
-    """The configuration of a cluster of one node, reached from this machine's loopback only."""
+@dataclass(frozen=True)
+class Ports:
+    """The ports of the loopback that the API server and the Ingress controller get: 0 is one that is free."""
+
+    api: int = 0
+    ingress: int = 0
+
+
+def cluster_config(image: NodeImage, cni: str, ports: Ports) -> dict[str, Any]:
+    """The configuration of a cluster of one node, reached from the loopback of its engine's machine only."""
     patches = []
     if image.dns:
         patches.append({"kind": "ClusterConfiguration", "dns": {"imageTag": image.dns}})
@@ -42,14 +53,16 @@ def cluster_config(image: NodeImage, cni: str) -> dict[str, Any]:
         "networking": {
             "ipFamily": "ipv4",
             "apiServerAddress": "127.0.0.1",
+            "apiServerPort": ports.api,
             "podSubnet": POD_NETWORK,
             "disableDefaultCNI": cni != KINDS_CNI,
         },
         "nodes": [
             {
                 "role": "control-plane",
-                # Port 0: kind takes one that is free.
-                "extraPortMappings": [{"containerPort": INGRESS_PORT, "hostPort": 0, "listenAddress": "127.0.0.1"}],
+                "extraPortMappings": [
+                    {"containerPort": INGRESS_PORT, "hostPort": ports.ingress, "listenAddress": "127.0.0.1"}
+                ],
             }
         ],
         "kubeadmConfigPatches": [json.dumps(patch) for patch in patches],

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from harness.clusters.connected import Connected
 from harness.clusters.kind.command import Kind
-from harness.clusters.kind.config import INGRESS_PORT, KINDS_CNI, OWN_CNI, NodeImage, cluster_config, node_of
+from harness.clusters.kind.config import INGRESS_PORT, KINDS_CNI, OWN_CNI, NodeImage, Ports, cluster_config, node_of
+from harness.clusters.kind.contained import Contained, Parts
 from harness.clusters.lease import Lease
 from harness.clusters.loading import load_images
 from harness.clusters.provider import Cluster
@@ -32,12 +33,16 @@ TAKEN: Final = "already exist for a cluster with the name"
 
 @dataclass(frozen=True)
 class Made:
-    """The note of a cluster. ``ingress_url`` is empty while it is being made."""
+    """The note of a cluster. ``ingress_url`` is empty while it is being made.
+
+    ``contained`` is what an engine is made of that is the cluster's own; None where it is the user's.
+    """
 
     engine: Engine
     kind: str
     kubectl: str
     ingress_url: str = ""
+    contained: Parts | None = None
 
     @classmethod
     def read(cls, folder: Path) -> "Made | None":
@@ -46,7 +51,8 @@ class Made:
             found: dict[str, Any] = json.loads((folder / KIND_MADE).read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return cls(Engine(**found["engine"]), found["kind"], found["kubectl"], found["ingress_url"])
+        parts = found.get("contained")
+        return cls(**{**found, "engine": Engine(**found["engine"]), "contained": Parts(**parts) if parts else None})
 
     def write(self, folder: Path) -> None:
         """Replace the note as a whole."""
@@ -58,6 +64,10 @@ class Made:
     def command(self, folder: Path) -> Kind:
         """kind, for this cluster."""
         return Kind(folder.name, folder, self.engine, Path(self.kind), Path(self.kubectl))
+
+    def own_engine(self, folder: Path) -> Contained | None:
+        """The engine that is this cluster's own."""
+        return Contained(folder, self.contained) if self.contained else None
 
 
 class KindCluster(Connected):
@@ -76,11 +86,15 @@ class KindCluster(Connected):
         return self._made.ingress_url
 
     def check(self) -> None:
-        """Raise ClusterGone where its node does not run any more."""
+        """Raise ClusterGone where its node does not run any more, ComponentDied where an engine of its own ended."""
+        if own := self._made.own_engine(self._folder):
+            own.check()
         if time.monotonic() - self._looked < LOOK_SECONDS:
             return
         state = node_state(self._made.engine, self.name)
         if state != "running":
+            if own and not self._made.engine.answers():
+                own.wait_for_its_end()
             raise ClusterGone(f"the node of cluster {self.name}, the container {node_of(self.name)}, {_how(state)}")
         self._looked = time.monotonic()
 
@@ -91,6 +105,8 @@ class KindCluster(Connected):
     def export_logs(self, folder: Path) -> None:
         """What ``kind export logs`` gives. It fails where a single command fails on the node: what there is counts."""
         folder.mkdir(parents=True, exist_ok=True)
+        if own := self._made.own_engine(self._folder):
+            own.export_logs(folder)
         try:
             self._made.command(self._folder).export_logs(folder)
         except ClusterError as error:
@@ -107,15 +123,17 @@ class KindCluster(Connected):
 class Means:
     """What clusters are made with, each built or found when it is asked for.
 
-    ``engine`` raises PrerequisiteError where none answers. ``furnishing`` builds what a cluster with the network plugin
+    ``engine`` is the user's that answers, None where each cluster gets one of its own, made of ``parts``; it raises
+    PrerequisiteError where neither can be. ``furnishing`` builds what a cluster with the network plugin
     of that name (``kindnet`` being kind's own affair) is given beside what kind makes, and returns what gives that;
     ``make_ready`` waits until the cluster is ready.
     """
 
-    engine: Callable[[], Engine]
+    engine: Callable[[], Engine | None]
+    parts: Callable[[Timeline], Parts]
     kind: Callable[[Timeline], Path]
     kubectl: Callable[[Timeline], Path]
-    image: Callable[[Engine, Timeline], NodeImage]
+    image: Callable[[Engine | None, Timeline], NodeImage]
     furnishing: Callable[[str, Timeline], Callable[[Cluster], None]]
     make_ready: Callable[[Cluster, Timeline], None]
 
@@ -135,28 +153,33 @@ class KindProvider:
         """What could not be swept, and why: the sweep goes on, and who wants that very cluster is told."""
 
     def build(self, timeline: Timeline) -> None:
-        """Build kind and kubectl, have the node image, and build what a new cluster is given."""
+        """Build kind and kubectl, have the node image, and build what a new cluster is given, an engine too."""
+        engine = self._means.engine()
+        if engine is None:
+            self._means.parts(timeline)
         self._means.kind(timeline)
         self._means.kubectl(timeline)
-        image = self._means.image(self._means.engine(), timeline)
+        image = self._means.image(engine, timeline)
         self._means.furnishing(self._network(image), timeline)
 
     def create(self, cluster: str, timeline: Timeline) -> KindCluster:
         """Make the cluster and wait until it is ready. Raises UsageError for a name that is somebody else's."""
-        engine = self._means.engine()
+        folder = self._clusters / cluster
+        engine, own = self._engine(folder, timeline)
         kind, kubectl = self._means.kind(timeline), self._means.kubectl(timeline)
-        image = self._means.image(engine, timeline)
+        image = self._means.image(None if own else engine, timeline)
         cni = self._network(image)
         furnish = self._means.furnishing(cni, timeline)
-        folder = self._clusters / cluster
         command = Kind(cluster, folder, engine, kind, kubectl, image.reference)
-        if cluster in command.clusters():
+        if own is None and cluster in command.clusters():
             raise _taken(cluster, engine)
-        made = Made(engine, str(kind), str(kubectl))
+        made = Made(engine, str(kind), str(kubectl), contained=own.parts if own else None)
         made.write(folder)
-        config = folder / "kind-config.json"  # JSON is YAML
-        config.write_text(json.dumps(cluster_config(image, cni), indent=1), encoding="utf-8")
         try:
+            ports = own.start(timeline) if own else Ports()
+            _load(image, engine, timeline)
+            config = folder / "kind-config.json"  # JSON is YAML
+            config.write_text(json.dumps(cluster_config(image, cni, ports), indent=1), encoding="utf-8")
             with timeline.phase("kind create cluster") as say:
                 say(image.reference.partition("@")[0])
                 command.create(config)
@@ -177,6 +200,14 @@ class KindProvider:
             self.delete(cluster)
             raise
         return new
+
+    def _engine(self, folder: Path, timeline: Timeline) -> tuple[Engine, Contained | None]:
+        """The engine of the cluster in a folder, and that again where it is the cluster's own."""
+        users = self._means.engine()
+        if users is not None:
+            return users, None
+        own = Contained(folder, self._means.parts(timeline))
+        return own.engine, own
 
     def _network(self, image: NodeImage) -> str:
         """The network plugin of a new cluster."""
@@ -205,7 +236,10 @@ class KindProvider:
         """
         folder = self._clusters / cluster
         made = Made.read(folder)
-        if made is not None:
+        if made is not None and (own := made.own_engine(folder)):
+            made.command(folder).stop_creating()
+            own.end()
+        elif made is not None:
             if not made.engine.answers():
                 raise ClusterError(
                     f"{made.engine.program} does not answer, so that cluster {cluster} can be neither used nor"
@@ -230,6 +264,14 @@ class KindProvider:
                     else:
                         swept.append(folder.name)
         return swept
+
+
+def _load(image: NodeImage, engine: Engine, timeline: Timeline) -> None:
+    """Give the engine the node image, where it comes as an archive that the engine does not have."""
+    if image.archive is not None and not engine.has(image.reference):
+        with timeline.phase("node image loaded") as say:
+            say(image.reference)
+            engine.run("load", "--quiet", "--input", str(image.archive), seconds=IMPORT_SECONDS)
 
 
 def node_state(engine: Engine, cluster: str) -> str:

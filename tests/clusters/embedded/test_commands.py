@@ -7,7 +7,7 @@ import pytest
 
 from harness.clusters.embedded import commands, layout
 from harness.clusters.embedded.assets import BINARIES, MULTI_CALL
-from harness.clusters.embedded.process import SYSCTLS
+from harness.kube import sysctls
 
 ALL = commands.commands()
 
@@ -79,7 +79,7 @@ def test_containerd_never_lowers_an_oom_score_which_root_may_not_be_allowed_to()
 def test_the_kubelet_finds_its_sysctls_as_it_wants_them_and_does_not_write() -> None:
     assert parsed("kubelet.json")["protectKernelDefaults"] is True
     # setupKernelTunables in pkg/kubelet/cm/container_manager_linux.go
-    assert SYSCTLS == {
+    assert sysctls.KUBELET == {
         "vm/overcommit_memory": "1",
         "vm/panic_on_oom": "0",
         "kernel/panic": "10",

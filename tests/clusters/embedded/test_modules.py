@@ -70,13 +70,16 @@ def test_a_module_with_another_sum_than_the_known_one_is_refused(
     assert not (tmp_path / "staged" / "lego").exists()
 
 
-def test_calicos_definitions_are_those_of_the_version_that_is_built(tmp_path: Path) -> None:
-    crds = tmp_path / "calico" / modules.CALICO_CRDS
-    crds.mkdir(parents=True)
-    (crds / "ippools.yaml").write_text("kind: CustomResourceDefinition")
-    (crds / "README.md").write_text("no manifest")
-    folder = modules.calico_crds_folder(COMPONENTS, tmp_path / "cache")
-    modules.copy_calico_crds(go_that_downloads(tmp_path, tmp_path / "calico", ""), COMPONENTS, folder)
-    assert [path.name for path in folder.iterdir()] == ["ippools.yaml"]
-    assert folder.name in (COMPONENTS / "policy" / "go.mod").read_text()
+@pytest.mark.parametrize("excerpt", [modules.CALICO_CRDS, modules.KIND_FILES], ids=lambda one: one.name)
+def test_an_excerpt_is_of_the_version_that_is_built(tmp_path: Path, excerpt: modules.Excerpt) -> None:
+    source = tmp_path / "module" / excerpt.folder
+    for name in ("ippools.yaml", "etc/default/kubelet"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text(name)
+        (source / name).chmod(0o444)
+    folder = modules.excerpt_folder(excerpt, COMPONENTS, tmp_path / "cache")
+    modules.copy_excerpt(go_that_downloads(tmp_path, tmp_path / "module", ""), excerpt, COMPONENTS, folder)
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert found == ({"ippools.yaml"} if excerpt is modules.CALICO_CRDS else {"ippools.yaml", "etc/default/kubelet"})
+    assert folder.name in (COMPONENTS / excerpt.component / "go.mod").read_text()
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]

@@ -53,6 +53,7 @@ DOCKER = """#!/bin/sh
 echo "docker $*" >> {calls}
 [ -e {gates}/down ] && {{ echo "Cannot connect to the Docker daemon" >&2; exit 1; }}
 case "$1" in
+image) [ ! -e {gates}/lacking ] ;;
 port) echo 127.0.0.1:32769 ;;
 inspect) cat {nodes}/"${{4%-control-plane}}" ;;
 exec) echo "REF TYPE DIGEST" ;;
@@ -91,5 +92,8 @@ class Programs:
         return sorted(file.name for file in self.nodes.iterdir())
 
     def open(self, gate: str, text: str = "") -> None:
-        """Let something happen: ``down``, ``fail``, ``hang``, or ``slow``, where a node comes only with ``go``."""
+        """Let something happen.
+
+        ``down``, ``lacking`` (an image), ``fail``, ``hang``, or ``slow``, where a node comes only with ``go``.
+        """
         (self.gates / gate).write_text(text)

@@ -1,20 +1,22 @@
 """Clusters of kind as far as programs that only note what they are asked can show it."""
 
 import json
+import shutil
 import signal
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from harness.clusters.kind import command
-from harness.clusters.kind.config import NodeImage
+from harness.clusters.kind.config import NodeImage, Ports
+from harness.clusters.kind.contained import Parts
 from harness.clusters.kind.provider import KindProvider, Means
 from harness.clusters.lease import Lease
 from harness.clusters.provider import Cluster, Node
 from harness.engine import Engine
-from harness.errors import ClusterError, ClusterGone, UsageError
+from harness.errors import ClusterError, ClusterGone, ComponentDied, UsageError
 from harness.kube.wait import wait_until
 from harness.paths import KIND_MADE
 from harness.timeline import Timeline
@@ -33,11 +35,14 @@ class Here:
     image: NodeImage = field(default_factory=lambda: NodeImage("kindest/node:v1"))
     furnished: list[str] = field(default_factory=list)
     failure: BaseException | None = None
+    own: bool = False
+    """Whether each cluster gets an engine of its own."""
 
     def provider(self, cni: str | None = None) -> KindProvider:
         engine = Engine("docker", {"DOCKER_HOST": "unix:///there"})
         means = Means(
-            engine=lambda: engine,
+            engine=lambda: None if self.own else engine,
+            parts=lambda _: Parts("/packages", "/capped", "/forward"),
             kind=lambda _: self.programs.kind,
             kubectl=lambda _: Path("/bin/true"),
             image=lambda _engine, _timeline: self.image,
@@ -216,6 +221,7 @@ def test_kinds_own_network_plugin_stays_where_nobody_asks_for_another(here: Here
     assert here.config("a")["networking"] == {
         "ipFamily": "ipv4",
         "apiServerAddress": "127.0.0.1",
+        "apiServerPort": 0,
         "podSubnet": "10.244.0.0/16",
         "disableDefaultCNI": False,
     }
@@ -248,3 +254,86 @@ def test_logs_are_those_of_kind_and_its_engine_is_the_clusters(here: Here, tmp_p
     made = here.provider().create("a", Timeline())
     made.export_logs(tmp_path / "logs")
     assert (tmp_path / "logs" / "kind-version.txt").read_text() == "unix:///there\n"
+
+
+class MadeUp:
+    """An engine of a cluster's own: a mark in its folder, and programs that note what they are asked."""
+
+    def __init__(self, folder: Path, parts: Parts) -> None:
+        self.mark, self.parts = folder / "dockerd", parts
+        self.engine = Engine("docker")
+
+    def start(self, _: Timeline) -> Ports:
+        self.mark.touch()
+        return Ports(6001, 6002)
+
+    def check(self) -> None:
+        if not self.mark.exists():
+            raise ComponentDied("dockerd of cluster a was killed by SIGKILL")
+
+    def wait_for_its_end(self) -> None:
+        self.mark.unlink()
+        self.check()
+
+    def end(self) -> None:
+        shutil.rmtree(self.mark.parent)
+
+    def export_logs(self, folder: Path) -> None:
+        (folder / "dockerd.log").touch()
+
+
+@pytest.fixture
+def on_its_own(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Here:
+    """Where no engine answers."""
+    monkeypatch.setattr("harness.clusters.kind.provider.Contained", MadeUp)
+    archive = tmp_path / "node.tar"
+    archive.touch()
+    here.own, here.image = True, replace(BARE, archive=archive)
+    return here
+
+
+def test_where_no_engine_answers_a_cluster_has_one_of_its_own_which_ends_with_it(on_its_own: Here) -> None:
+    made = on_its_own.provider().create("a", Timeline())
+    networking = on_its_own.config("a")["networking"]
+    assert isinstance(networking, dict)
+    assert networking["apiServerPort"] == 6001
+    assert '"hostPort": 6002' in json.dumps(on_its_own.config("a")["nodes"])
+    made.check()
+    found = on_its_own.provider().attach("a")
+    assert found is not None
+    (on_its_own.clusters / "a" / "dockerd").unlink()
+    with pytest.raises(ComponentDied):
+        found.check()
+    on_its_own.provider().delete("a")
+    assert not (on_its_own.clusters / "a").exists()
+
+
+def test_an_engine_of_its_own_that_has_not_quite_ended_is_told_as_what_went_wrong(on_its_own: Here) -> None:
+    made = on_its_own.provider().create("a", Timeline())
+    on_its_own.programs.open("down")
+    with pytest.raises(ComponentDied):
+        made.check()
+
+
+def test_the_engines_log_is_beside_those_of_kind(on_its_own: Here, tmp_path: Path) -> None:
+    made = on_its_own.provider().create("a", Timeline())
+    made.export_logs(tmp_path / "logs")
+    assert {"dockerd.log", "kind-version.txt"} <= {file.name for file in (tmp_path / "logs").iterdir()}
+
+
+def test_an_engine_of_its_own_that_does_not_answer_is_ended_all_the_same(on_its_own: Here) -> None:
+    on_its_own.provider().create("a", Timeline())
+    on_its_own.programs.open("down")
+    on_its_own.provider().delete("a")
+    assert not (on_its_own.clusters / "a").exists()
+
+
+def test_a_node_image_that_the_engine_does_not_have_is_loaded(here: Here, tmp_path: Path) -> None:
+    archive = tmp_path / "node.tar"
+    here.image = replace(BARE, archive=archive)
+    here.provider().create("a", Timeline())
+    load = f"docker load --quiet --input {archive}"
+    assert load not in here.programs.calls
+    here.programs.open("lacking")
+    here.provider().create("b", Timeline())
+    assert load in here.programs.calls
