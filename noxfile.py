@@ -33,9 +33,12 @@ CHAOS_PLAN = "--chaos-plan=scenarios/chaos/ci.json"
 """20 s of chaos that strikes the case's own pods alone: other tests use the cluster at the same time."""
 ENSURE_PACKAGES = """
 import sys
+from harness.choice import automatic
 from harness.packages import ensure
 from harness.timeline import Timeline
-ensure(Timeline(), sys.argv[1:])
+asked, *groups = sys.argv[1:]
+provider = automatic() if asked == "auto" else asked
+ensure(Timeline(), [*(("cluster", "build") if provider == "embedded" else ()), *groups])
 """
 
 nox.options.sessions = ["lint", "tests"]
@@ -67,15 +70,14 @@ def run(session: nox.Session, *command: str, success_codes: Sequence[int] = (0,)
     session.run(*arguments, external=True, success_codes=success_codes, interrupt_timeout=20, terminate_timeout=5)
 
 
-def prepare_for_clusters(session: nox.Session, *groups: str) -> None:
-    """The environment, and the Debian packages that a cluster and its images need, and those of more groups.
+def prepare_for_clusters(session: nox.Session, *groups: str, provider: str = "auto") -> None:
+    """The environment, and the Debian packages that an embedded cluster and its images need, and those of more groups.
 
-    A cluster of kind and its images are made by Docker or Podman.
+    Other clusters see to what they need by themselves. A provider that the user names comes before ``provider``.
     """
     prepare(session)
-    own = () if "--cluster=kind" in session.posargs else ("cluster", "build")
-    if own or groups:
-        run(session, "python", "-c", ENSURE_PACKAGES, *own, *groups)
+    asked = [one.partition("=")[2] for one in session.posargs if one.startswith("--cluster=")]
+    run(session, "python", "-c", ENSURE_PACKAGES, asked[-1] if asked else provider, *groups)
 
 
 @nox.session(python=False)
@@ -122,7 +124,7 @@ def providers(session: nox.Session) -> None:
 @nox.session(python=False)
 def tests(session: nox.Session) -> None:
     """The harness itself and the services, without a cluster."""
-    prepare_for_clusters(session, "tests")
+    prepare_for_clusters(session, "tests", provider="embedded")
     run(session, "pytest", *TESTS, *ON_ANY_MACHINE, *session.posargs)
 
 
@@ -130,10 +132,10 @@ def tests(session: nox.Session) -> None:
 def live(session: nox.Session) -> None:
     """The harness itself, against real clusters: nothing is left, whatever is killed; `-- providers`: of the others."""
     providers = session.posargs[:1] == ["providers"]
-    prepare_for_clusters(session, "tests")
-    folder = "tests/live/providers" if providers else "tests/live"
+    prepare_for_clusters(session, "tests", provider="embedded")
+    folder = ("tests/live/providers",) if providers else ("tests/live", EMBEDDED)
     given = session.posargs[1:] if providers else session.posargs
-    run(session, "pytest", folder, "-m", "live or full", *ON_ANY_MACHINE, *given)
+    run(session, "pytest", *folder, "-m", "live or full", *ON_ANY_MACHINE, *given)
 
 
 @nox.session(python=False)
@@ -189,8 +191,8 @@ def begin(session: nox.Session, folder: Path, *drawing: str) -> Parts:
     """Build everything, so that nothing is built beside tests; lint; tests, for which Hypothesis draws as is said."""
     parts = Parts(session, folder)
     with parts.part("prepare"):
-        prepare_for_clusters(session, "tests")
-        run(session, "python", "-m", "harness", "build")
+        prepare_for_clusters(session, "tests", provider="embedded")
+        run(session, "python", "-m", "harness", EMBEDDED, "build")
     with parts.part("lint"):
         lint(session)
     parts.pytest("tests", *TESTS, *drawing)
@@ -224,7 +226,7 @@ def full(session: nox.Session) -> None:
 @nox.session(python=False)
 def bench(session: nox.Session) -> None:
     """The figures, merged into artifacts/bench.json; fails when a limit is not met. By name: `bench -- cold`."""
-    prepare_for_clusters(session)
+    prepare_for_clusters(session, provider="embedded")
     run(session, "python", "-m", "harness.bench", *session.posargs)
 
 

@@ -14,7 +14,7 @@ from harness.clusters.calico import Calico
 from harness.clusters.embedded.build import build, calico_crds, kind_files
 from harness.clusters.embedded.gotoolchain import COMPONENTS
 from harness.clusters.embedded.programs import required
-from harness.clusters.furnishing import install_addons
+from harness.clusters.furnishing import Furniture
 from harness.clusters.kind.config import INGRESS_PORT, OWN_CNI, POD_NETWORK, STOCK_IMAGE, NodeImage
 from harness.clusters.kind.contained import PACKAGES, Parts
 from harness.clusters.kind.provider import KindProvider, Means
@@ -23,7 +23,7 @@ from harness.debs import unpacked
 from harness.engine import Engine
 from harness.errors import PrerequisiteError, UsageError
 from harness.images.build import Builder
-from harness.images.catalogue import addon_images, policy_image
+from harness.images.catalogue import addon_images, policy_image, prober_image
 from harness.images.nodeimage import PLACES, Ingredients, node_image
 from harness.images.store import cache_folder
 from harness.kube.kubectl import child_environment
@@ -63,24 +63,19 @@ def kind_provider(
         require_fit(settings.paths, settings.name)
         return engine_parts(settings.paths.cache, timeline)
 
-    means = Means(_engine, parts, kind, kubectl, image, furnishing, make_ready)
+    means = Means(_engine, parts, kind, kubectl, image, furniture, make_ready)
     return KindProvider(settings.paths.clusters, means, settings.cluster_cni)
 
 
-def furnishing(cni: str, timeline: Timeline) -> Callable[[Cluster], None]:
-    """Build Calico, where it is asked for, and the add-ons; return what gives them to a cluster of kubeadm's."""
+def furniture(cni: str, timeline: Timeline) -> Furniture:
+    """Build Calico, where it is asked for, the add-ons, and the image by which a cluster is seen to be ready."""
     own = cni == OWN_CNI
     components = build(timeline, [*addons.ON_OTHERS_IMAGES, *(["policynode"] if own else [])])
     images = addon_images(timeline, {name: components.path(name) for name in addons.ON_OTHERS_IMAGES})
     documents = addons.render_for_others({name: one.reference for name, one in images.items()}, INGRESS_PORT)
-    calico = Calico(policy_image(timeline, components.path("policynode")), calico_crds(timeline)) if own else None
-
-    def furnish(cluster: Cluster) -> None:
-        if calico is not None:
-            calico.install(cluster, POD_NETWORK, timeline)
-        install_addons(cluster, documents, [one.archive for one in images.values()], timeline)
-
-    return furnish
+    policy = policy_image(timeline, components.path("policynode")) if own else None
+    calico = Calico(policy, calico_crds(timeline), POD_NETWORK) if policy else None
+    return Furniture(documents, [*(one.archive for one in images.values()), prober_image(timeline).archive], calico)
 
 
 def _engine() -> Engine | None:

@@ -22,6 +22,9 @@ UNFIT_FILE_SYSTEMS = frozenset({"overlay", "tmpfs", "ramfs", "aufs", "9p", "virt
 ENTERED = "existing.json"
 """What lies in the folder of a cluster that the harness did not make, and says where it is."""
 
+NODE_SPECIFIED = "node.json"
+"""What lies in the folder of an embedded cluster, and says what its node is to do."""
+
 KIND_MADE = "kind.json"
 """What lies in the folder of a cluster of kind, and says what it was made with."""
 
@@ -64,9 +67,10 @@ class Paths:
         """The folder of the cluster of that name."""
         return self.clusters / name
 
-    def provider(self, name: str) -> Literal["existing", "kind"] | None:
-        """Whose the cluster of that name is; None for one of the embedded provider, or where there is none."""
-        return noted_provider(self.cluster(name))
+    def provider(self, name: str) -> Literal["embedded", "existing", "kind"] | None:
+        """Whose the cluster of that name is; None where there is none, or where it is not to be told yet."""
+        folder = self.cluster(name)
+        return noted_provider(folder) or ("embedded" if (folder / NODE_SPECIFIED).exists() else None)
 
     def cluster_lock(self, name: str) -> Path:
         """The lock file that whoever creates, joins or deletes the cluster holds meanwhile."""

@@ -26,6 +26,7 @@ from pydantic import (
     ValidationError,
 )
 
+from harness.choice import automatic
 from harness.errors import NotBuiltYet, SettingsError
 from harness.paths import Paths
 
@@ -100,7 +101,10 @@ class Options(BaseModel):
 
     cluster: Literal["auto", "embedded", "kind", "minikube", "existing"] = Field(
         "auto",
-        description="where the cluster comes from; auto is the cluster of that name, else a new embedded node",
+        description=(
+            "where the cluster comes from; auto is the cluster of that name, else a new one: of kind where Docker or"
+            " Podman answers, else an embedded node"
+        ),
     )
     cluster_context: str | None = Field(
         None, description="the context of the kubeconfig that --cluster=existing uses; never the user's default unnamed"
@@ -177,10 +181,10 @@ class Settings(Options):
     def provider(self) -> Literal["embedded", "existing", "kind"]:
         """The provider that ``cluster`` comes to. Raises NotBuiltYet for those that this version does not have.
 
-        ``auto`` is that of the cluster which has the name already, else the embedded node.
+        ``auto`` is that of the cluster which has the name already, else what ``harness.choice`` says.
         """
         if self.cluster == "auto":
-            return self.paths.provider(self.name) or "embedded"
+            return self.paths.provider(self.name) or automatic()
         if self.cluster == "minikube":
             raise NotBuiltYet("--cluster=minikube is not built yet: this version has embedded, kind and existing")
         return self.cluster

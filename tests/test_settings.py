@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from harness import choice, engine
+from harness.engine import Engine
 from harness.errors import NotBuiltYet, SettingsError
-from harness.paths import ENTERED, KIND_MADE
+from harness.paths import ENTERED, KIND_MADE, NODE_SPECIFIED
 from harness.settings import OPTIONS, PYTEST_KIND_OPTIONS, Settings, add_options, from_ini, gather
 
 
@@ -266,8 +268,19 @@ def test_a_provider_that_is_not_built_yet_says_so() -> None:
         settings({"cluster": "minikube"}).provider  # noqa: B018 -- reading it raises
 
 
-def test_auto_is_the_embedded_node() -> None:
-    assert settings().provider == "embedded"
+@pytest.mark.parametrize(
+    ("answers", "installed", "provider"),
+    [(True, True, "kind"), (True, False, "embedded"), (False, True, "embedded")],
+)
+def test_auto_is_kind_where_an_engine_answers_and_pytest_kind_is_there(
+    answers: bool,  # noqa: FBT001 -- a column of the table
+    installed: bool,  # noqa: FBT001
+    provider: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine, "found", lambda: Engine("docker") if answers else None)
+    monkeypatch.setattr(choice, "find_spec", lambda _: installed or None)
+    assert settings().provider == provider
 
 
 def test_auto_is_the_existing_cluster_that_was_entered_under_the_name(tmp_path: Path) -> None:
@@ -278,7 +291,16 @@ def test_auto_is_the_existing_cluster_that_was_entered_under_the_name(tmp_path: 
     assert found.provider == "existing"
     assert found.labels("harness")["harness.dev/place"] == found.place
     assert not found.may_attach
-    assert settings({"cluster_name": "us"}, {"XDG_STATE_HOME": str(tmp_path)}).provider == "embedded"
+    assert settings({"cluster_name": "us"}, {"XDG_STATE_HOME": str(tmp_path)}).provider != "existing"
+
+
+def test_auto_is_the_embedded_cluster_that_has_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "found", lambda: Engine("docker"))
+    found = settings({"cluster_name": "eu"}, {"XDG_STATE_HOME": str(tmp_path)})
+    found.paths.cluster("eu").mkdir(parents=True)
+    (found.paths.cluster("eu") / NODE_SPECIFIED).touch()
+
+    assert found.provider == "embedded"
 
 
 def test_auto_is_the_cluster_of_kind_that_has_the_name(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def main(names: Sequence[str]) -> int:
     unknown = [name for name in names if name not in BY_NAME]
     if unknown:
         raise UsageError(f"there is no measurement {unknown[0]!r}: choose from {', '.join(BY_NAME)}")
-    settings = gather({}, ini=ini_values())
+    settings = gather({"cluster": "embedded"}, ini=ini_values())
     require_writable(settings.artifacts.absolute(), ["bench.json"])
     timeline = Timeline()
     file = settings.artifacts / "bench.json"

@@ -19,6 +19,8 @@ HERE = Path(__file__).parent
 
 DEBIAN = DebianBase("harness-base", "bookworm", ("python3", "python3-venv", "tini", "ca-certificates"))
 PYTHON_BASE = Base("docker.io/library/python:3.11-slim-bookworm", DEBIAN)
+NETFILTER = DebianBase("netfilter-base", "bookworm", ("conntrack", "iproute2", "ipset", "iptables", "kmod", "nftables"))
+"""What kube-proxy and Calico's agent call: on a node that has the one, the other's image brings a program alone."""
 PUBLIC_DEBIAN = "docker.io/library/debian:bookworm-slim"
 # On the apps' base, so that a node unpacks that layer once for all.
 POSTGRES = Recipe(
@@ -100,7 +102,7 @@ def prober_image(timeline: Timeline) -> Image:
 def policy_recipe(program: Path) -> Recipe:
     """The recipe of the image of Calico's programs, which are one file named ``policynode``."""
     return Recipe(
-        f"{REPOSITORY}/policy", HERE / "bases" / "policy.Dockerfile", program.parent, Base(PUBLIC_DEBIAN, DEBIAN)
+        f"{REPOSITORY}/policy", HERE / "bases" / "policy.Dockerfile", program.parent, Base(PUBLIC_DEBIAN, NETFILTER)
     )
 
 

@@ -18,7 +18,7 @@ from harness.kube.wait import patient, wait_until
 SECONDS: Final = 300.0
 """Bounds a hang: how long a start or an import may take."""
 NAMESPACE: Final = "k8s.io"
-PINNED: Final = "--label=io.cri-containerd.pinned=pinned"
+PINNED: Final = "io.cri-containerd.pinned=pinned"
 """What a kubelet that cleans up leaves alone."""
 
 CONFIGURATION: Final = """\
@@ -69,9 +69,10 @@ class Containerd:
             try:
                 self._wait_for(running)
                 for archive, (name, wanted) in archives.items():
-                    self._ctr("images", "import", PINNED, "--all-platforms", "--no-unpack", "--digests", str(archive))
+                    self._ctr("images", "import", "--all-platforms", "--no-unpack", str(archive))
                     for one in wanted:
                         self._ctr("images", "tag", name, one)
+                        self._ctr("images", "label", one, PINNED)
                     self._ctr("images", "rm", name)
                 running.send_signal(signal.SIGTERM)
                 running.wait(patient(SECONDS))

@@ -19,6 +19,7 @@ from typing import Any, Final
 from harness.errors import BuildError
 from harness.images.archive import ARCHIVE_VERSION, extract_layers, write_archive
 from harness.images.build import Builder
+from harness.images.catalogue import NETFILTER
 from harness.images.content import Containerd
 from harness.images.layer import Layer, layer
 from harness.images.recipe import DebianBase, tag_of
@@ -27,8 +28,8 @@ from harness.kube import sysctls
 from harness.kube.wait import patient
 from harness.timeline import Timeline
 
-VERSION: Final = 1
-"""To be raised when what is written changes: a part of the tag."""
+VERSION: Final = 2
+"""To be raised when what is written changes, here, in ``content`` or in ``layer``: a part of the tag."""
 
 REPOSITORY: Final = "harness.dev/kind-node"
 
@@ -42,9 +43,6 @@ BASE: Final = DebianBase(
     ),
 )
 """What kind's Dockerfile installs, but for the tools of network storage, which nothing here uses."""
-
-PROXY_BASE: Final = DebianBase("kube-proxy-base", "bookworm", ("iptables", "nftables", "conntrack", "ipset", "kmod"))
-"""What kube-proxy calls."""
 
 PLACES: Final = {
     "kubenode": "usr/bin/kubenode",
@@ -147,7 +145,7 @@ def node_image(made_of: Ingredients, dns: str, builder: Builder, timeline: Timel
     image = builder.store.image(REPOSITORY, _tag(made_of, dns, builder))
     if builder.store.has(image):
         return image
-    bases = [builder.debian(base, timeline) for base in (BASE, PROXY_BASE)]
+    bases = [builder.debian(base, timeline) for base in (BASE, NETFILTER)]
     with timeline.phase("node image") as say:
         say(image.reference)
         return builder.store.keep(image, functools.partial(_write, made_of, dns, bases, image.reference))
@@ -157,7 +155,7 @@ def _tag(made_of: Ingredients, dns: str, builder: Builder) -> str:
     programs = (*PLACES, "coredns", "pause")
     parts = [
         [VERSION, ARCHIVE_VERSION, made_of.version, dns],
-        [builder.debian_tag(base) for base in (BASE, PROXY_BASE)],
+        [builder.debian_tag(base) for base in (BASE, NETFILTER)],
         {name: builder.store.digest(made_of.programs[name].resolve()) for name in programs},
         {str(one.relative_to(made_of.files)): one.read_text() for one in _files(made_of.files)},
         [PLACES, NODE_CALLS, IMAGE_CALLS, UNWANTED.pattern, SERVICES, CRICTL, KUBELET],

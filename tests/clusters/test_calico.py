@@ -11,7 +11,8 @@ from ruamel.yaml import YAML
 
 from harness import addons
 from harness.clusters import calico
-from harness.clusters.provider import Cluster
+from harness.images.store import Image
+from harness.kube.client import Api
 
 IMAGE = "harness.dev/policy:h1"
 
@@ -80,13 +81,12 @@ def test_the_plugin_reads_the_token_that_the_kubelet_keeps_fresh(tmp_path: Path)
 )
 def test_calico_is_ready_when_every_node_has_an_agent_that_is(status: dict[str, int], ready: bool) -> None:  # noqa: FBT001 -- a parameter of the table
     class Made:
-        class api:  # noqa: N801 -- an attribute
-            @staticmethod
-            def get(path: str) -> dict[str, Any]:
-                assert path.endswith("/namespaces/kube-system/daemonsets/calico-node")
-                return {"status": status}
+        def get(self, path: str) -> dict[str, Any]:
+            assert path.endswith("/namespaces/kube-system/daemonsets/calico-node")
+            return {"status": status}
 
-    assert calico.agents_ready(cast("Cluster", Made())) is ready
+    installed = calico.Calico(Image(IMAGE, Path("policy.tar")), Path("crds"), "10.244.0.0/16")
+    assert installed.ready(cast("Api", Made())) is ready
 
 
 def test_pods_reach_what_is_outside_with_their_nodes_address() -> None:

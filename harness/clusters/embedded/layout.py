@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.kube.kubectl import Kubectl
+from harness.paths import NODE_SPECIFIED
 
 INSIDE = Path("/run/node")
 """Where the cluster's folder is mounted in the node: short, so that socket paths stay below 108 bytes."""
@@ -76,7 +77,7 @@ class Layout:
     @property
     def spec(self) -> Path:
         """What ``node`` is to do, as JSON."""
-        return self.folder / "node.json"
+        return self.folder / NODE_SPECIFIED
 
     @property
     def state(self) -> Path:

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.clusters.connected import Connected
+from harness.clusters.furnishing import Furniture
 from harness.clusters.kind.command import Kind
 from harness.clusters.kind.config import INGRESS_PORT, KINDS_CNI, OWN_CNI, NodeImage, Ports, cluster_config, node_of
 from harness.clusters.kind.contained import Contained, Parts
+from harness.clusters.kind.early import meanwhile
 from harness.clusters.lease import Lease
 from harness.clusters.loading import load_images
 from harness.clusters.provider import Cluster
@@ -98,6 +100,10 @@ class KindCluster(Connected):
             raise ClusterGone(f"the node of cluster {self.name}, the container {node_of(self.name)}, {_how(state)}")
         self._looked = time.monotonic()
 
+    def takes_images(self) -> bool:
+        """Whether its node's containerd answers, as it does while the cluster is being made."""
+        return self._made.engine.succeeds("exec", node_of(self.name), "ctr", "version")
+
     def load_images(self, archives: Sequence[Path]) -> None:
         """Import the archives that the node does not have."""
         load_images(self._ctr, archives, self._folder)
@@ -124,8 +130,8 @@ class Means:
     """What clusters are made with, each built or found when it is asked for.
 
     ``engine`` is the user's that answers, None where each cluster gets one of its own, made of ``parts``; it raises
-    PrerequisiteError where neither can be. ``furnishing`` builds what a cluster with the network plugin
-    of that name (``kindnet`` being kind's own affair) is given beside what kind makes, and returns what gives that;
+    PrerequisiteError where neither can be. ``furniture`` builds what a cluster with the network plugin
+    of that name (``kindnet`` being kind's own affair) is given beside what kind makes;
     ``make_ready`` waits until the cluster is ready.
     """
 
@@ -134,7 +140,7 @@ class Means:
     kind: Callable[[Timeline], Path]
     kubectl: Callable[[Timeline], Path]
     image: Callable[[Engine | None, Timeline], NodeImage]
-    furnishing: Callable[[str, Timeline], Callable[[Cluster], None]]
+    furniture: Callable[[str, Timeline], Furniture]
     make_ready: Callable[[Cluster, Timeline], None]
 
 
@@ -160,7 +166,7 @@ class KindProvider:
         self._means.kind(timeline)
         self._means.kubectl(timeline)
         image = self._means.image(engine, timeline)
-        self._means.furnishing(self._network(image), timeline)
+        self._means.furniture(self._network(image), timeline)
 
     def create(self, cluster: str, timeline: Timeline) -> KindCluster:
         """Make the cluster and wait until it is ready. Raises UsageError for a name that is somebody else's."""
@@ -169,7 +175,7 @@ class KindProvider:
         kind, kubectl = self._means.kind(timeline), self._means.kubectl(timeline)
         image = self._means.image(None if own else engine, timeline)
         cni = self._network(image)
-        furnish = self._means.furnishing(cni, timeline)
+        furniture = self._means.furniture(cni, timeline)
         command = Kind(cluster, folder, engine, kind, kubectl, image.reference)
         if own is None and cluster in command.clusters():
             raise _taken(cluster, engine)
@@ -180,7 +186,9 @@ class KindProvider:
             _load(image, engine, timeline)
             config = folder / "kind-config.json"  # JSON is YAML
             config.write_text(json.dumps(cluster_config(image, cni, ports), indent=1), encoding="utf-8")
-            with timeline.phase("kind create cluster") as say:
+            node = KindCluster(folder, made)
+            early = meanwhile(node.takes_images, lambda: node.load_images(furniture.archives))
+            with timeline.phase("kind create cluster") as say, early:
                 say(image.reference.partition("@")[0])
                 command.create(config)
             port = engine.run("port", node_of(cluster), f"{INGRESS_PORT}/tcp").split()[0].rpartition(":")[2]
@@ -188,7 +196,7 @@ class KindProvider:
             made.write(folder)
             new = KindCluster(folder, made)
             try:
-                furnish(new)
+                furniture.give(new, timeline)
                 self._means.make_ready(new, timeline)
             except BaseException:
                 new.close()

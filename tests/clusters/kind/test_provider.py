@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.clusters.furnishing import Furniture
 from harness.clusters.kind import command
 from harness.clusters.kind.config import NodeImage, Ports
 from harness.clusters.kind.contained import Parts
@@ -35,6 +36,7 @@ class Here:
     image: NodeImage = field(default_factory=lambda: NodeImage("kindest/node:v1"))
     furnished: list[str] = field(default_factory=list)
     failure: BaseException | None = None
+    archives: list[Path] = field(default_factory=list)
     own: bool = False
     """Whether each cluster gets an engine of its own."""
 
@@ -46,10 +48,20 @@ class Here:
             kind=lambda _: self.programs.kind,
             kubectl=lambda _: Path("/bin/true"),
             image=lambda _engine, _timeline: self.image,
-            furnishing=lambda cni, _: lambda cluster: self.furnished.append(f"{cluster.name} {cni}"),
+            furniture=self.furniture,
             make_ready=self.make_ready,
         )
         return KindProvider(self.clusters, means, cni)
+
+    def furniture(self, cni: str, _: Timeline) -> Furniture:
+        """Notes who is given it."""
+        made = self
+
+        class Noted(Furniture):
+            def give(self, cluster: Cluster, _: Timeline) -> None:
+                made.furnished.append(f"{cluster.name} {cni}")
+
+        return Noted([], self.archives)
 
     def make_ready(self, _cluster: Cluster, _timeline: Timeline) -> None:
         if self.failure:
