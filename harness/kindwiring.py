@@ -24,7 +24,8 @@ from harness.engine import Engine
 from harness.errors import PrerequisiteError, UsageError
 from harness.images.build import Builder
 from harness.images.catalogue import addon_images, policy_image, prober_image
-from harness.images.nodeimage import PLACES, Ingredients, node_image
+from harness.images.controlplane import ControlPlane
+from harness.images.nodeimage import PROGRAMS, Ingredients, node_image
 from harness.images.store import cache_folder
 from harness.kube.kubectl import child_environment
 from harness.packages import ensure
@@ -140,9 +141,9 @@ def _instead(chosen: Engine, timeline: Timeline) -> NodeImage:
 def own_image(timeline: Timeline) -> NodeImage:
     """The node image that is made from packages alone, built or found in the cache."""
     ensure(timeline, ("build",))
-    components = build(timeline, [*PLACES, "coredns", "pause"])
+    components = build(timeline, PROGRAMS)
     go_mod = (COMPONENTS / "node" / "go.mod").read_text()
     dns = required(go_mod, "github.com/coredns/coredns")
-    made_of = Ingredients(components.paths, kind_files(timeline), required(go_mod, "k8s.io/kubernetes"))
-    image = node_image(made_of, dns, Builder(cache_folder()), timeline)
+    plane = ControlPlane(components.paths, required(go_mod, "k8s.io/kubernetes"), dns)
+    image = node_image(Ingredients(plane, kind_files(timeline)), Builder(cache_folder()), timeline)
     return NodeImage(image.reference, dns=dns, bare=True, archive=image.archive)

@@ -12,7 +12,7 @@ PROGRAM: Final = 0o755
 
 
 class Layer:
-    """A layer that is being written: everything in it belongs to root, and has no time.
+    """A layer that is being written: everything in it has no time, and belongs to root where nothing else is said.
 
     The folders of what is added are added before it, readable by all. A path must go through no link of a layer below,
     which a folder of that name would replace: on a system whose ``/usr`` is merged, nothing is added to ``/bin``.
@@ -43,9 +43,9 @@ class Layer:
         member.linkname = target
         self._tar.addfile(member)
 
-    def folder(self, path: str) -> None:
+    def folder(self, path: str, user: int = 0, group: int = 0) -> None:
         """Add a folder."""
-        self._folder(PurePosixPath(path))
+        self._folder(PurePosixPath(path), user, group)
 
     def tree(self, path: str, source: Path) -> None:
         """Add copies of all files and folders that lie in a folder of this machine."""
@@ -67,12 +67,13 @@ class Layer:
         member.mode = mode
         return member
 
-    def _folder(self, path: PurePosixPath) -> None:
+    def _folder(self, path: PurePosixPath, user: int = 0, group: int = 0) -> None:
         if path in self._folders or path == PurePosixPath("."):
             return
         self._folders.add(path)
         member = self._member(str(path), PROGRAM)
         member.type = tarfile.DIRTYPE
+        member.uid, member.gid = user, group
         self._tar.addfile(member)
 
 

@@ -1,6 +1,7 @@
 """What goes into kind's node image, and when it is another one; that it runs, live tests show."""
 
 import json
+import subprocess
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +11,10 @@ import pytest
 from harness.errors import BuildError
 from harness.images import nodeimage
 from harness.images.build import Builder
+from harness.images.controlplane import CALLS, ETCD, ControlPlane
 from harness.images.layer import layer
-from harness.images.nodeimage import IMAGE_CALLS, PLACES, UNWANTED, Ingredients
+from harness.images.machine import PLACES, UNWANTED
+from harness.images.nodeimage import PROGRAMS, Ingredients
 from harness.kube import sysctls
 
 CONTAINERD = """\
@@ -33,7 +36,7 @@ echo '{"ociVersion": "1.2", "process": {"user": {}, "rlimits": [{"type": "RLIMIT
 def made_of(tmp_path: Path) -> Ingredients:
     """Programs that hold their names, and three of kind's files."""
     programs = {}
-    for name in (*PLACES, "coredns", "pause", "kubeadm"):
+    for name in PROGRAMS:
         programs[name] = tmp_path / "programs" / name
         programs[name].parent.mkdir(exist_ok=True)
         programs[name].write_text({"kubeadm": KUBEADM, "ctr": CTR}.get(name, name))
@@ -47,13 +50,13 @@ def made_of(tmp_path: Path) -> Ingredients:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
         file.chmod(0o444)
-    return Ingredients(programs, tmp_path / "files", "v1.2.3")
+    return Ingredients(ControlPlane(programs, "v1.2.3", "v1.15.0"), tmp_path / "files")
 
 
 def node(made_of: Ingredients, folder: Path, *base: str) -> dict[str, tuple[int, str]]:
     """Mode and content, or target, of what is put onto a base with these paths."""
     with layer(folder / "node.tar") as writing:
-        nodeimage._node(writing, made_of, iter(base))
+        nodeimage._node(writing, made_of, list(base))
     found = {}
     with tarfile.open(folder / "node.tar") as tar:
         for one in tar:
@@ -64,10 +67,12 @@ def node(made_of: Ingredients, folder: Path, *base: str) -> dict[str, tuple[int,
 
 def test_kubeadm_says_which_images_it_asks_for(made_of: Ingredients) -> None:
     names = ("kube-apiserver:v1.2.3", "kube-proxy:v1.2.3", "etcd:3.6.8-0")
-    assert made_of.control_plane() == [f"registry.k8s.io/{name}" for name in names]
+    plane = made_of.control_plane
+    assert plane.names() == [f"registry.k8s.io/{name}" for name in names]
+    assert plane.sandbox() == "registry.k8s.io/pause:3.10.2"
     assert made_of.sandbox() == "registry.k8s.io/pause:3.10"
     with pytest.raises(BuildError, match="unknown version"):
-        replace(made_of, version="v9").control_plane()
+        replace(plane, version="v9").names()
 
 
 def test_a_node_has_kinds_files_and_our_programs(made_of: Ingredients, tmp_path: Path) -> None:
@@ -103,11 +108,11 @@ def test_what_belongs_to_a_machine_is_taken_away(made_of: Ingredients, tmp_path:
 
 def test_the_kubelet_gets_settings_of_the_kernel_of_its_own(made_of: Ingredients, tmp_path: Path) -> None:
     found = node(made_of, tmp_path)
-    mode, script = found["kind/bin/private-sysctls.sh"]
+    mode, script = found["usr/local/bin/private-sysctls"]
     assert mode == 0o755
     assert all(f"{key}={value}" in script for key, value in sysctls.KUBELET.items())
     assert found["etc/systemd/system/kubelet.service.d/20-private-sysctls.conf"][1] == (
-        "[Service]\nExecStartPre=/kind/bin/private-sysctls.sh\n"
+        "[Service]\nExecStartPre=/usr/local/bin/private-sysctls\n"
     )
 
 
@@ -126,13 +131,15 @@ def test_another_kind_changes_what_is_replaced_only_where_it_is_still_there(
 def test_the_tag_is_of_all_that_goes_in(made_of: Ingredients, tmp_path: Path) -> None:
     builder = Builder(tmp_path / "cache")
 
-    def tag(of: Ingredients = made_of, dns: str = "v1.15.0") -> str:
-        return nodeimage._tag(of, dns, builder)
+    plane = made_of.control_plane
+
+    def tag(of: ControlPlane = plane) -> str:
+        return nodeimage._tag(replace(made_of, control_plane=of), builder)
 
     before = tag()
     assert tag() == before
-    others = [tag(replace(made_of, version="v1.2.4")), tag(dns="v1.16.0")]
-    made_of.programs["runc"].write_text("another")
+    others = [tag(replace(plane, version="v1.2.4")), tag(replace(plane, dns="v1.16.0"))]
+    plane.programs["runc"].write_text("another")
     others.append(tag())
     entrypoint = made_of.files / "usr/local/bin/entrypoint"
     entrypoint.chmod(0o644)
@@ -142,5 +149,15 @@ def test_the_tag_is_of_all_that_goes_in(made_of: Ingredients, tmp_path: Path) ->
 
 
 def test_the_control_planes_image_can_be_called_by_all_names_that_it_gets(made_of: Ingredients) -> None:
-    programs = {name.rpartition("/")[2].partition(":")[0] for name in made_of.control_plane()}
-    assert programs <= set(IMAGE_CALLS)
+    programs = {name.rpartition("/")[2].partition(":")[0] for name in made_of.control_plane.names()}
+    assert programs <= {*CALLS, "etcd"}
+
+
+def test_etcd_is_started_without_the_option_that_it_has_no_more(tmp_path: Path) -> None:
+    etcd, kubenode = tmp_path / "etcd", tmp_path / "kubenode"
+    kubenode.write_text('#!/bin/sh\nfor one; do echo "[$one]"; done\n')
+    kubenode.chmod(0o755)
+    etcd.write_text(ETCD.replace("/usr/local/bin/", f"{tmp_path}/"))
+    given = ["--name=a b", "--proxy-refresh-interval=70000", "--data-dir=/x"]
+    done = subprocess.run(["sh", etcd, *given], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[etcd]", "[--name=a b]", "[--data-dir=/x]"]

@@ -62,6 +62,11 @@ def kind_files(timeline: Timeline, cache: Path | None = None) -> Path:
     return _excerpt(modules.KIND_FILES, timeline, cache)
 
 
+def minikube_files(timeline: Timeline, cache: Path | None = None) -> Path:
+    """The folder of the files of Minikube's base image, from the Go module that Minikube is built from."""
+    return _excerpt(modules.MINIKUBE_FILES, timeline, cache)
+
+
 def _excerpt(excerpt: modules.Excerpt, timeline: Timeline, cache: Path | None) -> Path:
     cache = cache or default_cache()
     folder = modules.excerpt_folder(excerpt, COMPONENTS, cache)

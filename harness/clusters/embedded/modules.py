@@ -31,6 +31,7 @@ class Excerpt:
 CALICO_CRDS = Excerpt(
     "calico-crds", "policy", "github.com/projectcalico/calico", "libcalico-go/config/crd", pattern="*.yaml"
 )
+MINIKUBE_FILES = Excerpt("minikube-files", "minikube", "k8s.io/minikube", "deploy/kicbase")
 KIND_FILES = Excerpt("kind-files", "kind", "sigs.k8s.io/kind", "images/base/files")
 
 

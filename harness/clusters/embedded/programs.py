@@ -138,7 +138,21 @@ TOOLS: Mapping[str, Program] = {
     "capped": Program("node", "./capped"),
     "ptp": _cni_plugin("main/ptp"),
     "crane": Program("registry", "github.com/google/go-containerregistry/cmd/crane", tags=""),
+    "crictl": Program(
+        "cri",
+        "sigs.k8s.io/cri-tools/cmd/crictl",
+        "sigs.k8s.io/cri-tools",
+        {"sigs.k8s.io/cri-tools/pkg/version.Version": "{version}"},
+        tags="",
+    ),
     "kind": Program("kind", "sigs.k8s.io/kind", tags=""),
+    "minikube": Program(
+        "minikube",
+        "k8s.io/minikube/cmd/minikube",
+        "k8s.io/minikube",
+        {"k8s.io/minikube/pkg/version.version": "{version}"},
+        tags="",
+    ),
 }
 """Programs for other clusters: built only where they are asked for."""
 

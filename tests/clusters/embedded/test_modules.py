@@ -70,7 +70,9 @@ def test_a_module_with_another_sum_than_the_known_one_is_refused(
     assert not (tmp_path / "staged" / "lego").exists()
 
 
-@pytest.mark.parametrize("excerpt", [modules.CALICO_CRDS, modules.KIND_FILES], ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    "excerpt", [modules.CALICO_CRDS, modules.KIND_FILES, modules.MINIKUBE_FILES], ids=lambda one: one.name
+)
 def test_an_excerpt_is_of_the_version_that_is_built(tmp_path: Path, excerpt: modules.Excerpt) -> None:
     source = tmp_path / "module" / excerpt.folder
     for name in ("ippools.yaml", "etc/default/kubelet"):
