@@ -22,10 +22,11 @@ from harness.clusters.provider import Cluster
 from harness.debs import unpacked
 from harness.engine import Engine
 from harness.errors import PrerequisiteError, UsageError
+from harness.images.assembly import PROGRAMS
 from harness.images.build import Builder
 from harness.images.catalogue import addon_images, policy_image, prober_image
 from harness.images.controlplane import ControlPlane
-from harness.images.nodeimage import PROGRAMS, Ingredients, node_image
+from harness.images.nodeimage import Ingredients, assembly
 from harness.images.store import cache_folder
 from harness.kube.kubectl import child_environment
 from harness.packages import ensure
@@ -145,5 +146,5 @@ def own_image(timeline: Timeline) -> NodeImage:
     go_mod = (COMPONENTS / "node" / "go.mod").read_text()
     dns = required(go_mod, "github.com/coredns/coredns")
     plane = ControlPlane(components.paths, required(go_mod, "k8s.io/kubernetes"), dns)
-    image = node_image(Ingredients(plane, kind_files(timeline)), Builder(cache_folder()), timeline)
+    image = assembly(Ingredients(plane, kind_files(timeline))).image(Builder(cache_folder()), timeline)
     return NodeImage(image.reference, dns=dns, bare=True, archive=image.archive)

@@ -64,7 +64,7 @@ class Builder:
     def _own(self, base: DebianBase | Recipe) -> Image:
         if isinstance(base, Recipe):
             return self.on_own(base)
-        return self.store.image(f"localhost/{base.name}", debian_tag(base, PROCEDURE))
+        return self.store.image(f"localhost/{base.name}", self.debian_tag(base))
 
     def _base(self, base: DebianBase | Recipe, timeline: Timeline) -> Image:
         """The base image, made if it is not there yet."""

@@ -6,7 +6,7 @@ One image serves all of Kubernetes' own programs, by all the names that kubeadm 
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +22,8 @@ from harness.kube.wait import patient
 CALLS: Final = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubectl")
 """The names by which ``kubenode`` is called in the image, beside ``etcd``."""
 
-PROGRAMS: Final = ("kubenode", "coredns", "pause")
-"""What the images hold, beside what kube-proxy calls."""
+PROGRAMS: Final = ("coredns", "pause")
+"""What the images hold, beside ``kubenode`` and what kube-proxy calls."""
 
 ETCD: Final = """\
 #!/bin/sh
@@ -62,20 +62,19 @@ class ControlPlane:
         return found
 
     @contextmanager
-    def preloaded(self, base: Image, sandboxes: Sequence[str]) -> Iterator[Path]:
+    def preloaded(self, base: Image, sandbox: str) -> Iterator[Path]:
         """What containerd keeps in ``/var/lib/containerd``, in a folder for the block.
 
-        ``base`` has what kube-proxy calls, ``sandboxes`` are the names that the image of sandboxes gets. Raises
-        BuildError.
+        ``base`` has what kube-proxy calls, ``sandbox`` is the name that the image of sandboxes gets. Raises BuildError.
         """
         with tempfile.TemporaryDirectory(dir=base.archive.parent, prefix=".preload-") as name:
-            archives = self._archives(base, sandboxes, Path(name))
+            archives = self._archives(base, sandbox, Path(name))
             with tempfile.TemporaryDirectory(prefix="hcd-") as short:  # sockets lie in it
                 containerd = Containerd(self.programs["containerd"], self.programs["ctr"], Path(short))
                 containerd.fill(archives)
                 yield containerd.root
 
-    def _archives(self, base: Image, sandboxes: Sequence[str], folder: Path) -> dict[Path, tuple[str, list[str]]]:
+    def _archives(self, base: Image, sandbox: str, folder: Path) -> dict[Path, tuple[str, list[str]]]:
         calls, coredns, pause = folder / "calls.tar", folder / "coredns.tar", folder / "pause.tar"
         with layer(calls) as writing:
             writing.file("usr/local/bin/kubenode", self.programs["kubenode"].resolve())
@@ -90,7 +89,7 @@ class ControlPlane:
         for name, layers, entrypoint, user, names in (
             ("control-plane", [*lowest, calls], (), "", self.names()),
             ("coredns", [coredns], ("/coredns",), "", self.dns_names()),
-            ("pause", [pause], ("/pause",), "65535:65535", list(sandboxes)),
+            ("pause", [pause], ("/pause",), "65535:65535", [sandbox]),
         ):
             archive = folder / f"{name}-image.tar"
             write_archive(archive, f"localhost/{name}:1", layers, entrypoint=entrypoint, user=user)

@@ -4,26 +4,18 @@ It is the machine that kind's node image is, with what Minikube wants of one: a 
 and comes by SSH, and the programs and images of a control plane where Minikube would copy them to.
 """
 
-import functools
-import hashlib
-import json
 import re
 import tarfile
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from harness.errors import BuildError
-from harness.images import controlplane, machine
-from harness.images.archive import ARCHIVE_VERSION, extract_layers, write_archive
-from harness.images.build import Builder
-from harness.images.catalogue import NETFILTER
+from harness.images import machine
+from harness.images.assembly import Assembly
 from harness.images.controlplane import ControlPlane
-from harness.images.layer import Layer, layer
-from harness.images.recipe import DebianBase, tag_of
-from harness.images.store import Image
-from harness.timeline import Timeline
+from harness.images.layer import Layer
+from harness.images.recipe import DebianBase
 
 VERSION: Final = 2
 """To be raised when what is written changes, here or in a module that this one calls: a part of the tag."""
@@ -37,9 +29,6 @@ BASE: Final = DebianBase(
         *("openssh-server", "sudo", "lz4", "rsync", "netcat-openbsd", "udev", "ebtables", "iputils-ping"),
     ),
 )
-PROGRAMS: Final = (*machine.PLACES, *controlplane.PROGRAMS[1:], "kubeadm")
-"""What it is built of."""
-
 USER: Final = 1000
 GROUP: Final = 999
 ACCOUNTS: Final = {
@@ -87,51 +76,18 @@ class Ingredients:
         return self.kinds / "etc/systemd/system/containerd.service"
 
 
-def kicbase_image(made_of: Ingredients, builder: Builder, timeline: Timeline) -> Image:
-    """The base image, built if it is not there yet.
-
-    Raises BuildError, and PrerequisiteError without root or mmdebstrap.
-    """
-    image = builder.store.image(REPOSITORY, _tag(made_of, builder))
-    if builder.store.has(image):
-        return image
-    bases = [builder.debian(base, timeline) for base in (BASE, NETFILTER)]
-    with timeline.phase("base image for Minikube") as say:
-        say(image.reference)
-        return builder.store.keep(image, functools.partial(_write, made_of, bases, image.reference))
-
-
-def _tag(made_of: Ingredients, builder: Builder) -> str:
-    plane = made_of.control_plane
-    parts = [
-        [VERSION, ARCHIVE_VERSION, plane.version, plane.dns],
-        [builder.debian_tag(base) for base in (BASE, NETFILTER)],
-        {name: builder.store.digest(plane.programs[name].resolve()) for name in PROGRAMS},
-        {name: (made_of.files / name).read_text() for name in (*PLACED, "containerd.toml")},
-        made_of.unit.read_text(),
-        [machine.procedure(), controlplane.CALLS, controlplane.ETCD, ACCOUNTS, SSHD, KUBELET, PLACED, SERVICES],
-    ]
-    return tag_of(hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest())
-
-
-def _write(made_of: Ingredients, bases: list[Image], reference: str, archive: Path) -> None:
-    machine_base, netfilter = bases
-    with tempfile.TemporaryDirectory(dir=archive.parent, prefix=".kicbase-") as name:
-        folder = Path(name)
-        (base,) = extract_layers(machine_base.archive, folder)
-        files, images = folder / "files.tar", folder / "images.tar"
-        with layer(files) as writing:
-            _machine(writing, made_of, base)
-        plane = made_of.control_plane
-        with plane.preloaded(netfilter, [plane.sandbox()]) as store, layer(images) as writing:
-            writing.tree("var/lib/containerd", store)
-        write_archive(
-            archive,
-            reference,
-            [base, files, images],
-            entrypoint=["/usr/local/bin/entrypoint", "/sbin/init"],
-            environment={"container": "docker"},
-        )
+def assembly(made_of: Ingredients) -> Assembly:
+    """How the base image is put together."""
+    files = {name: (made_of.files / name).read_text() for name in (*PLACED, "containerd.toml")}
+    return Assembly(
+        "base image for Minikube",
+        REPOSITORY,
+        BASE,
+        made_of.control_plane,
+        [VERSION, files, made_of.unit.read_text(), ACCOUNTS, SSHD, KUBELET, PLACED, SERVICES],
+        lambda node, base: _machine(node, made_of, base),
+        made_of.control_plane.sandbox,
+    )
 
 
 def _machine(node: Layer, made_of: Ingredients, base: Path) -> None:

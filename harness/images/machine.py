@@ -1,11 +1,10 @@
 """What the images of kind's and Minikube's nodes have in common: a Debian with systemd that is a container."""
 
-import json
 import re
 import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from harness.errors import BuildError
 from harness.images.layer import Layer
@@ -93,12 +92,3 @@ def replaced(file: Path, old: str, new: str) -> str:
     if old not in text:
         raise BuildError(f"{file} has no {old!r}")
     return text.replace(old, new)
-
-
-def container(ctr: Path) -> dict[str, Any]:
-    """What containers are by default: containerd's own, with kind's hook, and without limits of its processes."""
-    printed = subprocess.run([str(ctr), "oci", "spec"], capture_output=True, encoding="utf-8", check=True).stdout
-    spec: dict[str, Any] = json.loads(printed)
-    spec["hooks"] = {"createContainer": [{"path": "/kind/bin/mount-product-files.sh"}]}
-    spec["process"].pop("rlimits", None)
-    return spec

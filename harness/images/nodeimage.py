@@ -4,34 +4,25 @@ It is Debian's systemd and tools, kind's own files, the embedded node's programs
 which are those programs again. It has no network plugin and no storage: a cluster gets the harness's.
 """
 
-import functools
-import hashlib
 import json
 import re
-import tempfile
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from harness.errors import BuildError
-from harness.images import controlplane, machine
-from harness.images.archive import ARCHIVE_VERSION, extract_layers, write_archive
-from harness.images.build import Builder
-from harness.images.catalogue import NETFILTER
+from harness.images import machine
+from harness.images.assembly import Assembly
 from harness.images.controlplane import ControlPlane
-from harness.images.layer import Layer, layer
-from harness.images.recipe import DebianBase, tag_of
-from harness.images.store import Image
-from harness.timeline import Timeline
+from harness.images.layer import Layer
+from harness.images.recipe import DebianBase
 
 VERSION: Final = 3
 """To be raised when what is written changes, here or in a module that this one calls: a part of the tag."""
 
 REPOSITORY: Final = "harness.dev/kind-node"
 BASE: Final = DebianBase("kind-node-base", "bookworm", machine.PACKAGES)
-PROGRAMS: Final = (*machine.PLACES, *controlplane.PROGRAMS[1:], "kubeadm")
-"""What it is built of."""
-
 CALLS: Final = ("kubeadm", "kubelet", "kubectl")
 """The names by which ``kubenode`` is called on the node."""
 
@@ -56,54 +47,22 @@ class Ingredients:
         return found[1]
 
 
-def node_image(made_of: Ingredients, builder: Builder, timeline: Timeline) -> Image:
-    """The node image, built if it is not there yet.
-
-    Raises BuildError, and PrerequisiteError without root or mmdebstrap.
-    """
-    image = builder.store.image(REPOSITORY, _tag(made_of, builder))
-    if builder.store.has(image):
-        return image
-    bases = [builder.debian(base, timeline) for base in (BASE, NETFILTER)]
-    with timeline.phase("node image") as say:
-        say(image.reference)
-        return builder.store.keep(image, functools.partial(_write, made_of, bases, image.reference))
-
-
-def _tag(made_of: Ingredients, builder: Builder) -> str:
-    plane = made_of.control_plane
-    parts = [
-        [VERSION, ARCHIVE_VERSION, plane.version, plane.dns],
-        [builder.debian_tag(base) for base in (BASE, NETFILTER)],
-        {name: builder.store.digest(plane.programs[name].resolve()) for name in PROGRAMS},
-        {str(one.relative_to(made_of.files)): one.read_text() for one in _files(made_of.files)},
-        [machine.procedure(), controlplane.CALLS, controlplane.ETCD, CALLS, SERVICES, KUBELET],
-    ]
-    return tag_of(hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest())
+def assembly(made_of: Ingredients) -> Assembly:
+    """How the node image is put together."""
+    files = {str(one.relative_to(made_of.files)): one.read_text() for one in _files(made_of.files)}
+    return Assembly(
+        "node image",
+        REPOSITORY,
+        BASE,
+        made_of.control_plane,
+        [VERSION, files, CALLS, SERVICES, KUBELET],
+        lambda node, base: _node(node, made_of, machine.listed(base)),
+        made_of.sandbox,
+    )
 
 
 def _files(folder: Path) -> list[Path]:
     return sorted(one for one in folder.rglob("*") if one.is_file())
-
-
-def _write(made_of: Ingredients, bases: list[Image], reference: str, archive: Path) -> None:
-    node_base, netfilter = bases
-    with tempfile.TemporaryDirectory(dir=archive.parent, prefix=".node-") as name:
-        folder = Path(name)
-        (base,) = extract_layers(node_base.archive, folder)
-        files, images = folder / "files.tar", folder / "images.tar"
-        with layer(files) as writing:
-            _node(writing, made_of, machine.listed(base))
-        plane = made_of.control_plane
-        with plane.preloaded(netfilter, [made_of.sandbox()]) as store, layer(images) as writing:
-            writing.tree("var/lib/containerd", store)
-        write_archive(
-            archive,
-            reference,
-            [base, files, images],
-            entrypoint=["/usr/local/bin/entrypoint", "/sbin/init"],
-            environment={"container": "docker"},
-        )
 
 
 def _node(node: Layer, made_of: Ingredients, base: list[str]) -> None:
@@ -124,6 +83,15 @@ def _node(node: Layer, made_of: Ingredients, base: list[str]) -> None:
         node.link(f"{machine.WANTS}/{service}.service", f"/etc/systemd/system/{service}.service")
     node.folder("kind/manifests")
     node.text("kind/version", made_of.control_plane.version)
-    node.text("etc/containerd/cri-base.json", json.dumps(machine.container(programs["ctr"])))
+    node.text("etc/containerd/cri-base.json", json.dumps(_container(programs["ctr"])))
     for name in CALLS:
         node.link(f"usr/bin/{name}", "kubenode")
+
+
+def _container(ctr: Path) -> dict[str, Any]:
+    """What containers are by default: containerd's own, with kind's hook, and without limits of its processes."""
+    printed = subprocess.run([str(ctr), "oci", "spec"], capture_output=True, encoding="utf-8", check=True).stdout
+    spec: dict[str, Any] = json.loads(printed)
+    spec["hooks"] = {"createContainer": [{"path": "/kind/bin/mount-product-files.sh"}]}
+    spec["process"].pop("rlimits", None)
+    return spec

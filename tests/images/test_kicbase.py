@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from harness.images import kicbase
+from harness.images.assembly import PROGRAMS
 from harness.images.build import Builder
 from harness.images.controlplane import ControlPlane
-from harness.images.kicbase import GROUP, PLACED, PROGRAMS, USER, Ingredients
+from harness.images.kicbase import GROUP, PLACED, USER, Ingredients
 from harness.images.layer import layer
 from harness.images.machine import PLACES
 
@@ -102,10 +103,12 @@ def test_what_it_says_in_shell_is_shell(node: dict[str, tuple[tarfile.TarInfo, s
 
 def test_the_tag_is_of_all_that_goes_in(made_of: Ingredients, tmp_path: Path) -> None:
     builder = Builder(tmp_path / "cache")
-    tags = {kicbase._tag(made_of, builder), kicbase._tag(made_of, builder)}
-    tags.add(kicbase._tag(replace(made_of, control_plane=replace(made_of.control_plane, version="v1.2.4")), builder))
+    tags = {kicbase.assembly(made_of).tag(builder), kicbase.assembly(made_of).tag(builder)}
+    tags.add(
+        kicbase.assembly(replace(made_of, control_plane=replace(made_of.control_plane, version="v1.2.4"))).tag(builder)
+    )
     made_of.unit.write_text("another")
-    tags.add(kicbase._tag(made_of, builder))
+    tags.add(kicbase.assembly(made_of).tag(builder))
     (made_of.files / "entrypoint").write_text("another")
-    tags.add(kicbase._tag(made_of, builder))
+    tags.add(kicbase.assembly(made_of).tag(builder))
     assert len(tags) == 4

@@ -10,11 +10,12 @@ import pytest
 
 from harness.errors import BuildError
 from harness.images import nodeimage
+from harness.images.assembly import PROGRAMS
 from harness.images.build import Builder
 from harness.images.controlplane import CALLS, ETCD, ControlPlane
 from harness.images.layer import layer
 from harness.images.machine import PLACES, UNWANTED
-from harness.images.nodeimage import PROGRAMS, Ingredients
+from harness.images.nodeimage import Ingredients
 from harness.kube import sysctls
 
 CONTAINERD = """\
@@ -134,7 +135,7 @@ def test_the_tag_is_of_all_that_goes_in(made_of: Ingredients, tmp_path: Path) ->
     plane = made_of.control_plane
 
     def tag(of: ControlPlane = plane) -> str:
-        return nodeimage._tag(replace(made_of, control_plane=of), builder)
+        return nodeimage.assembly(replace(made_of, control_plane=of)).tag(builder)
 
     before = tag()
     assert tag() == before
