@@ -117,8 +117,8 @@ def mutate(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def providers(session: nox.Session) -> None:
-    """The same scenarios on kind and Minikube: not built yet."""
-    session.error("not built yet: it comes with the providers kind and minikube")
+    """The same scenarios on kind, Minikube and an existing cluster: not built yet."""
+    session.error("not built yet: give `nox -s e2e` a provider, such as --cluster=kind")
 
 
 @nox.session(python=False)

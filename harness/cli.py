@@ -47,7 +47,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             ini=ini_values(),
             default_name=DEFAULT_NAME,
         )
-        settings.provider  # noqa: B018 -- raises NotBuiltYet before anything is changed
         be_patient(settings.patience)
         return COMMANDS[options.command](_with_default_name(settings), options)
     except UsageError as error:

@@ -4,7 +4,7 @@ HarnessError
 ├── UsageError               what the user gave is wrong; nothing was changed
 │   ├── SettingsError        an option, environment variable or ini value
 │   ├── ManifestError        a YAML file: names file, line and object
-│   └── NotBuiltYet          a provider or engine that this version does not have
+│   └── NameTaken            a cluster of that name exists, which the harness did not make
 ├── PrerequisiteError        the machine lacks something: names it and the fix
 ├── BuildError               a component or an image could not be built
 ├── CommandError             a program that we ran failed: carries its exit status and output
@@ -58,8 +58,8 @@ class ManifestError(UsageError):
         return cls(first.where, first.subject, first.problem + "".join(f"\n{other}" for other in others))
 
 
-class NotBuiltYet(UsageError):
-    """A provider or engine that is named in the interface but not part of this version."""
+class NameTaken(UsageError):
+    """A cluster of the wanted name exists, which the harness did not make: it is not touched."""
 
 
 class PrerequisiteError(HarnessError):

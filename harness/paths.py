@@ -28,6 +28,14 @@ NODE_SPECIFIED = "node.json"
 KIND_MADE = "kind.json"
 """What lies in the folder of a cluster of kind, and says what it was made with."""
 
+MINIKUBE_MADE = "minikube.json"
+"""The same of a cluster of Minikube."""
+
+Noted = Literal["existing", "kind", "minikube"]
+"""The providers that keep a note in a cluster's folder."""
+
+_NOTES: dict[str, Noted] = {ENTERED: "existing", KIND_MADE: "kind", MINIKUBE_MADE: "minikube"}
+
 
 @dataclass(frozen=True)
 class Mount:
@@ -67,7 +75,7 @@ class Paths:
         """The folder of the cluster of that name."""
         return self.clusters / name
 
-    def provider(self, name: str) -> Literal["embedded", "existing", "kind"] | None:
+    def provider(self, name: str) -> Literal["embedded"] | Noted | None:
         """Whose the cluster of that name is; None where there is none, or where it is not to be told yet."""
         folder = self.cluster(name)
         return noted_provider(folder) or ("embedded" if (folder / NODE_SPECIFIED).exists() else None)
@@ -77,11 +85,9 @@ class Paths:
         return self.state / "locks" / f"{name}.lock"
 
 
-def noted_provider(folder: Path) -> Literal["existing", "kind"] | None:
+def noted_provider(folder: Path) -> Noted | None:
     """Whose the cluster in a folder is, by the note that its provider keeps there; the embedded one keeps none."""
-    if (folder / ENTERED).exists():
-        return "existing"
-    return "kind" if (folder / KIND_MADE).exists() else None
+    return next((provider for note, provider in _NOTES.items() if (folder / note).exists()), None)
 
 
 def parse_mounts(text: str) -> list[Mount]:

@@ -99,7 +99,6 @@ def pytest_configure(config: pytest.Config) -> None:
             run_id=worker["harness_run_id"] if worker else None,
             default_artifacts=config.rootpath / "artifacts",
         )
-        settings.provider  # noqa: B018 -- raises NotBuiltYet for one that is not there
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     settings = settings.model_copy(update={"artifacts": settings.artifacts.absolute()})

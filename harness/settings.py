@@ -27,7 +27,7 @@ from pydantic import (
 )
 
 from harness.choice import automatic
-from harness.errors import NotBuiltYet, SettingsError
+from harness.errors import SettingsError
 from harness.paths import Paths
 
 PYTEST_KIND_DEFAULT_NAME = "pytest-kind"
@@ -111,7 +111,10 @@ class Options(BaseModel):
     )
     cluster_cni: str | None = Field(
         None,
-        description="the network plugin of a cluster of kind: kindnet (its own) or calico, which the embedded node has",
+        description=(
+            "the network plugin: a cluster of kind has kindnet, its own, or calico; one of Minikube calico, or bridge,"
+            " its own"
+        ),
     )
     artifacts: Path = Field(Path("artifacts"), description="the folder for reports, benchmarks and the runs' folders")
     manifests: ExistingPath | None = Field(
@@ -178,15 +181,13 @@ class Settings(Options):
     """The cache and the state folder."""
 
     @property
-    def provider(self) -> Literal["embedded", "existing", "kind"]:
-        """The provider that ``cluster`` comes to. Raises NotBuiltYet for those that this version does not have.
+    def provider(self) -> Literal["embedded", "existing", "kind", "minikube"]:
+        """The provider that ``cluster`` comes to.
 
         ``auto`` is that of the cluster which has the name already, else what ``harness.choice`` says.
         """
         if self.cluster == "auto":
             return self.paths.provider(self.name) or automatic()
-        if self.cluster == "minikube":
-            raise NotBuiltYet("--cluster=minikube is not built yet: this version has embedded, kind and existing")
         return self.cluster
 
     @property

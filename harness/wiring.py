@@ -23,7 +23,7 @@ ADDON_BINARIES = tuple(image for image in IMAGES if image != "prober")
 
 
 def provider_of(settings: Settings) -> Provider:
-    """The provider of the settings' cluster. Raises NotBuiltYet for one that this version does not have."""
+    """The provider of the settings' cluster. Raises UsageError for options that it does not have."""
     match settings.provider:
         case "embedded":
             paths = settings.paths
@@ -39,13 +39,17 @@ def provider_of(settings: Settings) -> Provider:
             from harness.kindwiring import kind_provider  # noqa: PLC0415 -- builds and images that others do not need
 
             return kind_provider(settings, _kubectl(settings), make_ready)
+        case "minikube":
+            from harness.minikubewiring import minikube_provider  # noqa: PLC0415 -- the same
+
+            return minikube_provider(settings, _kubectl(settings), make_ready)
 
 
 @contextmanager
 def looked_at(settings: Settings, timeline: Timeline) -> Iterator[Cluster | None]:
     """The settings' cluster, for who only looks: neither created nor joined. None where it does not run."""
     match settings.provider:
-        case "embedded" | "kind":
+        case "embedded" | "kind" | "minikube":
             running = provider_of(settings).attach(settings.name)
             try:
                 yield running

@@ -256,8 +256,6 @@ def test_kubectl_without_a_cluster_says_how_to_create_one(harness: Command) -> N
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (["up", "--cluster=minikube"], 2, "error: --cluster=minikube is not built yet"),
-        (["--cluster=minikube", "up"], 2, "error: --cluster=minikube is not built yet"),
         (["up", "--cluster=kid"], 2, "error: --cluster: 'kid' is not allowed: must be one of auto, embedded"),
         (["up", "--cluster-name=broken"], 1, "error: the stand-in cannot be made"),
         (["up", "--clutser=kind"], 2, "unknown arguments: --clutser=kind"),

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import engine, kindwiring
+from harness import containerwiring, engine, kindwiring
+from harness.clusters.container.node import NodeImage
 from harness.clusters.embedded.gotoolchain import COMPONENTS
 from harness.clusters.embedded.programs import required
-from harness.clusters.kind.config import STOCK_IMAGE, NodeImage
+from harness.clusters.kind.config import STOCK_IMAGE
 from harness.clusters.provider import Cluster
 from harness.engine import Engine
 from harness.errors import PrerequisiteError, UsageError
@@ -67,20 +68,20 @@ def test_a_node_image_of_an_engine_that_does_not_answer_is_refused(
 
 
 def test_the_users_kind_is_taken_where_it_is_the_pinned_one(programs: Path) -> None:
-    assert kindwiring.on_path() is None
+    assert containerwiring.on_path("kind", kindwiring.PINNED) is None
     mine = add(programs, "kind", "echo 'kind v0.33.0 go1.26.0 linux/amd64'")
-    assert kindwiring.on_path() == mine
+    assert containerwiring.on_path("kind", kindwiring.PINNED) == mine
     add(programs, "kind", "echo 'kind v0.33.01 go1.26.0 linux/amd64'")
-    assert kindwiring.on_path() is None
+    assert containerwiring.on_path("kind", kindwiring.PINNED) is None
     add(programs, "kind", "exit 1")
-    assert kindwiring.on_path() is None
+    assert containerwiring.on_path("kind", kindwiring.PINNED) is None
 
 
 def test_the_stock_node_image_is_pulled_where_it_can_be(programs: Path) -> None:
     add(programs, "docker", 'case "$1" in image) exit 1;; esac')
-    assert kindwiring.stock(Engine("docker"), Timeline()) == NodeImage(STOCK_IMAGE)
+    assert containerwiring.stock(Engine("docker"), STOCK_IMAGE, Timeline()) == NodeImage(STOCK_IMAGE)
     add(programs, "docker", "echo 'denied' >&2; exit 1")
-    assert kindwiring.stock(Engine("docker"), Timeline()) is None
+    assert containerwiring.stock(Engine("docker"), STOCK_IMAGE, Timeline()) is None
 
 
 def test_where_the_stock_node_image_cannot_be_pulled_one_of_our_own_is_loaded(

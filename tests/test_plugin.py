@@ -502,7 +502,6 @@ def test_a_context_that_may_not_be_used_ends_the_run_before_anything_is_asked(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--cluster=minikube"], "ERROR: --cluster=minikube is not built yet*"),
         (
             ["--cluster=kid"],
             "ERROR: --cluster: 'kid' is not allowed: must be one of auto, embedded, kind, minikube, existing",

@@ -11,7 +11,7 @@ import pytest
 
 from harness import choice, engine
 from harness.engine import Engine
-from harness.errors import NotBuiltYet, SettingsError
+from harness.errors import SettingsError
 from harness.paths import ENTERED, KIND_MADE, NODE_SPECIFIED
 from harness.settings import OPTIONS, PYTEST_KIND_OPTIONS, Settings, add_options, from_ini, gather
 
@@ -261,11 +261,6 @@ def test_pytest_kinds_options_can_be_left_to_it() -> None:
     parser = argparse.ArgumentParser()
     add_options(parser.add_argument, without=PYTEST_KIND_OPTIONS)
     assert not PYTEST_KIND_OPTIONS & set(vars(parser.parse_args([])))
-
-
-def test_a_provider_that_is_not_built_yet_says_so() -> None:
-    with pytest.raises(NotBuiltYet, match="--cluster=minikube is not built yet"):
-        settings({"cluster": "minikube"}).provider  # noqa: B018 -- reading it raises
 
 
 @pytest.mark.parametrize(

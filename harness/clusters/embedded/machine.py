@@ -115,6 +115,13 @@ def mount_unified(hierarchies: list[list[str]]) -> None:
         run("mount", "-t", "cgroup2", "cgroup2", str(unified))
 
 
+REFUSAL = """\
+rule add pref 100 table main suppress_prefixlength 0
+rule add pref 200 unreachable
+"""
+"""The default route stays, as programs look at it to choose an address, but what would take it is refused at once."""
+
+
 def link(spec: dict[str, Any]) -> None:
     """Bring up the node's network: its own address, forwarding, and the way to the external peer."""
     socket.sethostname(spec["name"])
@@ -125,6 +132,8 @@ addr add {spec["address"]}/24 dev node0
 link set node0 up
 route add default dev node0
 """
+    if spec["refuses"]:
+        commands += REFUSAL
     subprocess.run(["ip", "-batch", "-"], input=commands, text=True, check=True)
     for key in ("ipv4/ip_forward", "ipv4/conf/all/route_localnet"):
         Path("/proc/sys/net", key).write_text("1")

@@ -128,6 +128,7 @@ def machine_of(where: Layout, listeners: Sequence[int]) -> dict[str, Any]:
         "listeners": list(listeners),
         "cgroups": [list(h.controllers) for h in cgroups.of_this_machine()],
         "unified": False,
+        "refuses": False,
         "sysctls": {key: value for key, value in sysctls.KUBELET.items() if Path("/proc/sys", key).exists()},
         "then": [],
     }

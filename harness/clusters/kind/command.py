@@ -2,9 +2,8 @@
 
 import contextlib
 import itertools
-import os
+import json
 import shlex
-import signal
 import subprocess
 import sys
 import threading
@@ -12,15 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from harness.clusters.container.creating import Creating
+from harness.clusters.container.node import INGRESS_PORT, NodeImage, Ports
+from harness.clusters.kind.config import cluster_config, node_of
 from harness.engine import CHOICE, LEADING, Engine
-from harness.errors import ClusterError, PrerequisiteError, WaitTimeout
-from harness.kube.wait import patient, wait_until
+from harness.errors import ClusterError, NameTaken, PrerequisiteError
+from harness.kube.wait import patient
+from harness.timeline import Timeline
 
 CREATE_SECONDS: Final = 600.0
 DELETE_SECONDS: Final = 120.0
 KILL_SECONDS: Final = 0.1
-SETTLE_SECONDS: Final = 60.0
-"""How long what a killed kind has asked the engine for may take."""
+TAKEN: Final = "already exist for a cluster with the name"
 LOG_LINES: Final = 15
 LINE: Final = 500
 """Of one line so many characters are told."""
@@ -47,14 +49,27 @@ class _PytestKind(Protocol):
 
 @dataclass(frozen=True)
 class Kind:
-    """kind for one cluster, whose files lie in ``folder``."""
+    """kind for one cluster, whose files lie in ``folder``, which has its name."""
 
-    name: str
     folder: Path
     engine: Engine
     kind: Path
     kubectl: Path
-    image: str = ""
+
+    @property
+    def name(self) -> str:
+        """The cluster's."""
+        return self.folder.name
+
+    @property
+    def node(self) -> str:
+        """The name of the container that is the node."""
+        return node_of(self.name)
+
+    @property
+    def removal(self) -> str:
+        """How somebody removes a cluster of this name."""
+        return f"kind delete cluster --name={self.name}"
 
     @property
     def kubeconfig(self) -> Path:
@@ -66,16 +81,29 @@ class Kind:
         """What kind said."""
         return self.folder / "kind.log"
 
-    def clusters(self) -> list[str]:
-        """The names of all clusters of kind on this engine, whoever made them."""
-        return self._call(["get", "clusters"], DELETE_SECONDS).split()
+    def taken(self) -> bool:
+        """Whether there is a cluster of this name on this engine, whoever made it."""
+        return self.name in self._call(["get", "clusters"], DELETE_SECONDS).split()
 
-    def create(self, config: Path) -> None:
-        """Make the cluster.
+    def prepare(self, image: NodeImage) -> None:  # noqa: ARG002 -- a Maker's
+        """Write the program that pytest-kind calls."""
+        self._write_wrapper()
 
-        Raises ClusterError with the last of what kind said, PrerequisiteError without pytest-kind.
+    def create(self, image: NodeImage, cni: str, ports: Ports, timeline: Timeline) -> str:
+        """Make the cluster, and return where its Ingress controller answers.
+
+        Raises NameTaken, ClusterError with the last of what kind said, PrerequisiteError without pytest-kind.
         """
-        cluster = self._cluster()
+        config = self.folder / "kind-config.json"  # JSON is YAML
+        config.write_text(json.dumps(cluster_config(image, cni, ports), indent=1), encoding="utf-8")
+        with timeline.phase("kind create cluster") as say:
+            say(image.reference.partition("@")[0])
+            self._create(image, config)
+        port = self.engine.run("port", self.node, f"{INGRESS_PORT}/tcp").split()[0].rpartition(":")[2]
+        return f"http://127.0.0.1:{port}"
+
+    def _create(self, image: NodeImage, config: Path) -> None:
+        cluster = self._cluster(image)
         failed: list[Exception] = []
 
         def create() -> None:
@@ -93,32 +121,35 @@ class Kind:
             late = creating.is_alive()
         finally:
             while creating.is_alive():
-                self._kill()
+                self._creating.kill()
                 creating.join(KILL_SECONDS)
         if failed:
-            raise self._failed("create cluster", CREATE_SECONDS if late else None) from failed[0]
-        self._pid.unlink(missing_ok=True)
+            error = self._failed("create cluster", CREATE_SECONDS if late else None)
+            raise (NameTaken(str(error)) if TAKEN in str(error) else error) from failed[0]
+        self._creating.forget()
+
+    def stop_creating(self) -> None:
+        """End a kind that still creates the cluster, and wait for what it has begun."""
+        self._creating.stop()
 
     def delete(self) -> None:
         """End the cluster; nothing is done where there is none. Raises ClusterError with the last of what kind said."""
-        self.stop_creating()
         self._call(["delete", "cluster", f"--name={self.name}", f"--kubeconfig={self.kubeconfig}"], DELETE_SECONDS)
 
     def export_logs(self, folder: Path) -> None:
         """Write what ``kind export logs`` gives."""
         self._call(["export", "logs", str(folder), f"--name={self.name}"], DELETE_SECONDS)
 
-    def _cluster(self) -> "_PytestKind":
+    def _cluster(self, image: NodeImage) -> "_PytestKind":
         try:
             from pytest_kind import KindCluster  # noqa: PLC0415 -- optional, and under another licence than the harness
         except ImportError as error:
             raise PrerequisiteError(
                 "--cluster=kind needs pytest-kind, which is not installed: pip install 'k8s-harness[kind]'"
             ) from error
-        self._write_wrapper()
         with contextlib.chdir(self.folder):  # its constructor makes a folder where it is called
             cluster: _PytestKind = KindCluster(
-                self.name, self.kubeconfig, self.image or None, kind_path=self._wrapper, kubectl_path=self.kubectl
+                self.name, self.kubeconfig, image.reference, kind_path=self._wrapper, kubectl_path=self.kubectl
             )
         return cluster
 
@@ -131,8 +162,8 @@ class Kind:
         return self.folder / "kind"
 
     @property
-    def _pid(self) -> Path:
-        return self.folder / "kind.pid"
+    def _creating(self) -> Creating:
+        return Creating(self.folder / "kind.pid", self.name)
 
     def _write_wrapper(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -141,7 +172,7 @@ class Kind:
             WRAPPER.format(
                 unset=" ".join(LEADING),
                 variables="\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items()),
-                pid=shlex.quote(str(self._pid)),
+                pid=shlex.quote(str(self._creating.file)),
                 python=shlex.quote(sys.executable),
                 kind=shlex.quote(str(self.kind)),
                 log=shlex.quote(str(self.log)),
@@ -170,45 +201,6 @@ class Kind:
                 raise self._failed(" ".join(arguments[:2])) from error
         return done.stdout
 
-    def stop_creating(self) -> None:
-        """End a kind that still creates the cluster, and wait for what it has begun.
-
-        A container that the engine is asked for when nobody waits any more is made nevertheless, a moment later.
-        """
-        group = self._group()
-        if group is None or not self._creates(group):
-            return
-        self._kill()
-        try:
-            wait_until("what kind has begun to end", lambda: not _has_members(group), seconds=SETTLE_SECONDS)
-        except WaitTimeout:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(group, signal.SIGKILL)
-        self._pid.unlink(missing_ok=True)
-
-    def _group(self) -> int | None:
-        """The process group of the kind that was started last to create the cluster, whose id is kind's own."""
-        try:
-            return int(self._pid.read_text())
-        except (FileNotFoundError, ValueError):
-            return None
-
-    def _creates(self, group: int) -> bool:
-        """Whether there is a kind that creates the cluster in a process group, or something that it has started.
-
-        The id may be another process's by now: what leads its group tells, or, where that has ended, its members do.
-        """
-        listed = subprocess.run(
-            ["ps", "-A", "-o", "pgid=,args="], capture_output=True, encoding="utf-8", errors="replace", check=False
-        ).stdout
-        members = [line.strip().partition(" ") for line in listed.splitlines()]
-        return any(found == str(group) and self.name in arguments for found, _, arguments in members)
-
-    def _kill(self) -> None:
-        if (kind := self._group()) is not None:
-            with contextlib.suppress(OSError):
-                os.kill(kind, signal.SIGKILL)
-
     def _failed(self, what: str, late: float | None = None) -> ClusterError:
         how = f"did not end within {patient(late):.0f} s" if late else "failed"
         return ClusterError(f"`kind {what}` for the cluster {self.name} {how}: {self.said()}")
@@ -223,12 +215,3 @@ class Kind:
         first, *rest = lines[errors[-1] :]
         output = list(itertools.takewhile(lambda line: not line.startswith("Stack Trace:"), rest))
         return "\n    ".join([first, *output[-LOG_LINES:]])
-
-
-def _has_members(group: int) -> bool:
-    """Whether a process group has members that have not ended."""
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True

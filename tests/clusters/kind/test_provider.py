@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from harness.clusters.container.contained import Parts
+from harness.clusters.container.made import Made
+from harness.clusters.container.node import NodeImage, Ports, Release
+from harness.clusters.container.provider import ContainerProvider, Means
 from harness.clusters.furnishing import Furniture
 from harness.clusters.kind import command
-from harness.clusters.kind.config import NodeImage, Ports
-from harness.clusters.kind.contained import Parts
-from harness.clusters.kind.provider import KindProvider, Means
+from harness.clusters.kind.config import NETWORKS
 from harness.clusters.lease import Lease
 from harness.clusters.provider import Cluster, Node
 from harness.engine import Engine
@@ -24,7 +26,11 @@ from harness.timeline import Timeline
 
 from .programs import Programs
 
-BARE = NodeImage("harness.dev/kind-node:h1", dns="v1.15.0", bare=True)
+BARE = NodeImage("harness.dev/kind-node:h1", dns="v1.15.0", release=Release("v1.37.0", Path("/kubenode")))
+
+
+def kind(folder: Path, made: Made) -> command.Kind:
+    return command.Kind(folder, made.engine, Path(made.program), Path(made.kubectl))
 
 
 @dataclass
@@ -40,18 +46,19 @@ class Here:
     own: bool = False
     """Whether each cluster gets an engine of its own."""
 
-    def provider(self, cni: str | None = None) -> KindProvider:
+    def provider(self, cni: str | None = None) -> ContainerProvider:
         engine = Engine("docker", {"DOCKER_HOST": "unix:///there"})
         means = Means(
             engine=lambda: None if self.own else engine,
             parts=lambda _: Parts("/packages", "/capped", "/forward"),
-            kind=lambda _: self.programs.kind,
+            program=lambda _: self.programs.kind,
             kubectl=lambda _: Path("/bin/true"),
             image=lambda _engine, _timeline: self.image,
+            maker=kind,
             furniture=self.furniture,
             make_ready=self.make_ready,
         )
-        return KindProvider(self.clusters, means, cni)
+        return ContainerProvider(self.clusters, KIND_MADE, NETWORKS, means, cni)
 
     def furniture(self, cni: str, _: Timeline) -> Furniture:
         """Notes who is given it."""
@@ -115,7 +122,7 @@ def test_a_name_that_somebody_takes_in_the_same_moment_is_left_alone(
     here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (here.programs.nodes / "theirs").write_text("running")
-    monkeypatch.setattr(command.Kind, "clusters", lambda _: [])
+    monkeypatch.setattr(command.Kind, "taken", lambda _: False)
     with pytest.raises(UsageError, match="a cluster of kind named theirs"):
         here.provider().create("theirs", Timeline())
     assert here.programs.clusters() == ["theirs"]
@@ -297,7 +304,8 @@ class MadeUp:
 @pytest.fixture
 def on_its_own(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Here:
     """Where no engine answers."""
-    monkeypatch.setattr("harness.clusters.kind.provider.Contained", MadeUp)
+    for module in ("provider", "made"):
+        monkeypatch.setattr(f"harness.clusters.container.{module}.Contained", MadeUp)
     archive = tmp_path / "node.tar"
     archive.touch()
     here.own, here.image = True, replace(BARE, archive=archive)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness import engine
+from harness.clusters.container.contained import Contained
 from harness.clusters.embedded import inside
 from harness.clusters.embedded.layout import Layout
-from harness.clusters.kind.contained import Contained
 from harness.clusters.lease import Lease
+from harness.containerwiring import engine_parts
 from harness.engine import Engine
-from harness.kindwiring import engine_parts
 from harness.paths import Paths
 from harness.timeline import Timeline
 

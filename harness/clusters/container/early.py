@@ -1,4 +1,4 @@
-"""Images onto a node while kind still makes a cluster of it: its containerd answers long before its API server."""
+"""Images onto a node while a cluster is still made of it: its containerd answers long before its API server."""
 
 import threading
 from collections.abc import Callable, Iterator

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.clusters.container import contained
+from harness.clusters.container.contained import DAEMON, PROGRAMS, Contained, Parts
 from harness.clusters.embedded import process
 from harness.clusters.embedded.layout import Layout
-from harness.clusters.kind import contained
-from harness.clusters.kind.contained import DAEMON, PROGRAMS, Contained, Parts
 from harness.engine import Engine
 from harness.timeline import Timeline
 

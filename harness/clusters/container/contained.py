@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from harness.clusters.embedded import process
+from harness.clusters.container.node import Ports
+from harness.clusters.embedded import inside, process
 from harness.clusters.embedded.commands import BIN, ETC, ROOT, Command
 from harness.clusters.embedded.layout import Layout
-from harness.clusters.kind.config import Ports
 from harness.engine import Engine
 from harness.errors import ClusterError
 from harness.timeline import Timeline
@@ -72,6 +72,11 @@ class Contained:
         return Engine("docker", {"DOCKER_HOST": f"unix://{self.folder / SOCKET}"}, f"{self.parts.packages}/usr/bin")
 
     @property
+    def enter(self) -> tuple[str, ...]:
+        """What goes before a command that is to see its network, once it runs. Raises ClusterGone."""
+        return ("nsenter", "--net", f"--target={inside.node_process(self._where)}", "--")
+
+    @property
     def _where(self) -> Layout:
         return Layout(self.folder)
 
@@ -92,6 +97,8 @@ class Contained:
                 **process.machine_of(where, [one.fileno() for one in listeners]),
                 "name": "docker",
                 "unified": True,
+                # Else what is asked of the Internet is waited for, and Minikube asks for one thing after the other.
+                "refuses": True,
                 "first": ["dockerd", "forward"],
                 "commands": {name: asdict(command) for name, command in commands(pairs).items()},
             }

@@ -1,10 +1,10 @@
-"""Images that are loaded while kind makes a cluster."""
+"""Images that are loaded while a cluster is made."""
 
 import threading
 
 import pytest
 
-from harness.clusters.kind.early import meanwhile
+from harness.clusters.container.early import meanwhile
 from harness.errors import CommandError
 
 

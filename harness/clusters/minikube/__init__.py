@@ -1,0 +1,1 @@
+"""Clusters of Minikube: the node is a container of Docker or Podman."""
